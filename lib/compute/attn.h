@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* attn.h -- masked multi-head self-attention over a text part and an image part, forward and backward.
+ *
+ *   s[q,k] = (Q[q] . K[k]) / sqrt(D) where the mask allows k for q;  P = softmax over allowed k;  out[q] = sum P V[k]
+ *
+ * Positions 0..text-1 are text: causal among themselves, never image.  Positions text.. are an image of h*w in raster
+ * order: every text position, and of the image the keys at offset o = q - k >= 0 (raster indices) that the kind allows:
+ *
+ *   ATTN_DENSE   every o
+ *   ATTN_ROW     o <= w                       flat window of w+1 keys, crosses row borders
+ *   ATTN_COLUMN  o a multiple of w
+ *   ATTN_CONV    o = r*w + (c mod w), r = 0..(k-1)/2, c = -(k-1)/2..(k-1)/2: horizontal wrap-around, same offsets for every
+ *                query (66 offsets for w = 32, k = 11)
+ *
+ * Shapes   qkv, dqkv: [N,T,3*A*D] (q of all heads, then k, then v)   out, dout: [N,T,A*D]   lse: [N,A,T] natural log of
+ *          the sum of exponentials, kept for the backward pass
+ * Types    f32; sums f32 in a fixed order
+ * Range    text >= 0, h, w >= 0, T = text + h*w >= 1, k odd; D a multiple of 8, at most 256
+ * Order    cpu: same bytes for any thread count
+ * Source   Ramesh et al. 2021, appendix B.1 and figure 11; Child et al. 2019
+ */
+#ifndef COMPUTE_ATTN_H
+#define COMPUTE_ATTN_H
+
+#include <stdbool.h>
+
+#include "compute/device.h"
+
+enum attn_kind { ATTN_DENSE, ATTN_ROW, ATTN_COLUMN, ATTN_CONV };
+
+struct attn {
+    enum attn_kind kind;
+    int64_t text, h, w; /* positions */
+    int64_t k;          /* ATTN_CONV: kernel, odd */
+    int64_t heads;      /* A */
+};
+
+/* Does the mask allow key for query (positions in the whole sequence)?  The meaning of the operation, for tests. */
+bool attn_allows(const struct attn *a, int64_t query, int64_t key);
+
+must_check int op_attn(struct device *dev, const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
+                       const struct attn *a);
+must_check int op_attn_grad(struct device *dev, const struct tensor *dqkv, const struct tensor *dout,
+                            const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
+                            const struct attn *a);
+
+#endif

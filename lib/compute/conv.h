@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* conv.h -- convolution, stride 1, zero padding (K-1)/2, K odd, cross-correlation, activations NHWC.
+ *
+ *   op_conv:       y = act( gain * (conv(x, w) + bias) (+ y if add) )       act: ReLU if relu, else identity
+ *   op_conv_dx:    dx = gain * conv^T(dy, w) (+ dx if add), then 0 where mask <= 0 (mask NULL: everywhere)
+ *   op_conv_dw:    dw += gain * sum over positions of dy x;  db += gain * sum of dy
+ *
+ * mask is a post-ReLU activation: the gradient through a ReLU passes where its output is positive.
+ *
+ * Shapes   x, dx, mask: [N,H,W,I]   y, dy: [N,H,W,O]   w, dw: [O,I,K,K]   bias, db: [O]
+ * Types    f32
+ * Memory   nothing overlaps
+ * Order    cpu: same bytes for the same number of threads
+ */
+#ifndef COMPUTE_CONV_H
+#define COMPUTE_CONV_H
+
+#include <stdbool.h>
+
+#include "compute/device.h"
+
+struct conv {
+    float gain;  /* 1 in a plain convolution; the residual gain folded into a block's last one */
+    bool add;    /* add to what the output holds */
+    bool relu;   /* op_conv only */
+};
+
+must_check int op_conv(struct device *dev, const struct tensor *y, const struct tensor *x, const struct tensor *w,
+                       const struct tensor *bias, struct conv how);
+must_check int op_conv_dx(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *w,
+                          const struct tensor *mask, struct conv how);
+must_check int op_conv_dw(struct device *dev, const struct tensor *dw, const struct tensor *db, const struct tensor *dy,
+                          const struct tensor *x, struct conv how);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.h -- the CPU backend's own pieces: its state and the functions that its table names.
+ *
+ * A file cpu/x.c holds what compute/x.h describes.  Parallel loops split over fixed blocks, so that results do not depend
+ * on the number of threads.
+ */
+#ifndef COMPUTE_CPU_CPU_H
+#define COMPUTE_CPU_CPU_H
+
+#include "compute/backend.h"
+
+struct cpu_dnnl; /* primitives of oneDNN by shape: cpu/dnnl.c */
+
+struct cpu {
+    struct cpu_dnnl *dnnl; /* owned */
+};
+
+#define F32(t) ((float *)(t)->data)
+#define I32(t) ((int32_t *)(t)->data)
+
+int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
+int cpu_sum_rows(void *self, tensor_in db, tensor_in dy);
+int cpu_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
+int cpu_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
+                  tensor_in rstd, tensor_in g);
+int cpu_gelu(void *self, tensor_in y, tensor_in x);
+int cpu_gelu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x);
+int cpu_relu(void *self, tensor_in y, tensor_in x);
+int cpu_relu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y);
+int cpu_add(void *self, tensor_in y, tensor_in x, float s);
+int cpu_copy(void *self, tensor_in y, tensor_in x);
+int cpu_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a);
+int cpu_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, tensor_in lse, tensor_in qkv,
+                  const struct attn *a);
+int cpu_embed(void *self, tensor_in y, tensor_in table, tensor_in index, bool add);
+int cpu_embed_grad(void *self, tensor_in dtable, tensor_in dy, tensor_in index);
+int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale);
+int cpu_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
+int cpu_adam(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
+int cpu_sum_squares(void *self, double *sum, tensor_in x);
+int cpu_average(void *self, tensor_in average, tensor_in p, float decay);
+int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
+int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how);
+int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how);
+int cpu_max_pool(void *self, tensor_in y, tensor_in x);
+int cpu_max_pool_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x);
+int cpu_upsample(void *self, tensor_in y, tensor_in x);
+int cpu_upsample_grad(void *self, tensor_in dx, tensor_in dy);
+int cpu_gumbel(void *self, tensor_in y, tensor_in kl, tensor_in x, const struct gumbel *how);
+int cpu_gumbel_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y, tensor_in x, float tau, float kl_scale);
+int cpu_gumbel_max(void *self, tensor_in code, tensor_in x, const struct gumbel *how);
+size_t cpu_thin_size(void *self, int64_t n, int64_t k);
+int cpu_thin_pack(void *self, void *packed, tensor_in w);
+int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in bias, struct thin how);
+int cpu_cache_text(void *self, const struct attn_cache *c, tensor_in qkv, const struct attn *a, int64_t caption);
+int cpu_attn_cache(void *self, tensor_in out, const struct attn_cache *c, tensor_in qkv, tensor_in caption,
+                   const struct attn *a, int64_t position);
+int cpu_choose(void *self, tensor_in token, tensor_in logits, const uint64_t *step, const struct choose *how);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* device.h -- where arithmetic happens: memory, copies, and the table of operations.
+ *
+ * "cpu" is built in.  A device is used by one thread at a time; it spreads its work itself (base/par.h).
+ * Operations are called through op_x() of their headers, which check shapes and types once and then call the table.
+ * Operations may run behind the caller's back: device_download and device_wait wait for what was asked before.
+ *
+ * Errors   ERR_DEVICE final; ERR_NOMEM with the bytes asked for; ERR_ARG unknown name
+ */
+#ifndef COMPUTE_DEVICE_H
+#define COMPUTE_DEVICE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "compute/tensor.h"
+
+struct backend;
+
+struct device {
+    const struct backend *ops; /* borrowed: static table */
+    void *self;                /* owned by the backend: caches of primitives, handles, streams */
+};
+
+must_check int device_open(struct device *dev, const char *name);
+void device_close(struct device *dev);
+
+/* A block of zeroed device memory for arena_take; device_arena_fini gives it back. */
+must_check int device_arena_init(struct device *dev, struct arena *a, size_t size);
+void device_arena_fini(struct device *dev, struct arena *a);
+
+must_check int device_upload(struct device *dev, void *to, const void *host, size_t size);
+must_check int device_download(struct device *dev, void *host, const void *from, size_t size);
+must_check int device_zero(struct device *dev, void *data, size_t size);
+must_check int device_wait(struct device *dev);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* sample.h -- what one step of sampling needs: thin products, attention over caches, a choice from logits.
+ *
+ * Rows are independent: a row's bytes do not depend on how many rows there are, nor on the number of threads, so a
+ * candidate is the same alone and in any batch.  Weights are packed once (op_thin_pack) into the backend's own layout.
+ *
+ *   op_thin_pack     packed = layout of w: [N,K]; op_thin_size gives its bytes
+ *   op_thin          y[m,:] = act(x[m,:] w^T + bias) (+ y[m,:] if add)
+ *   op_attn_cache    one new position of each of M sequences: its k and v are written to the caches, then
+ *                    out[m,:] = attention of q over the text prefix (shared by all sequences of a caption) and the
+ *                    allowed image keys of sequence m.  The row kind keeps only a ring of w+1 image keys.
+ *   op_choose        token[m] from logits[m,:]: temperature, top-k, top-p, then by a uniform draw at (rng, step[m], slot)
+ *
+ * Shapes   x: [M,K]   y: [M,N]   bias: [N] or NULL   qkv: [M,3*A*D]   out: [M,A*D]   logits: [M,V]   token: [M] i32
+ * Types    f32
+ */
+#ifndef COMPUTE_SAMPLE_H
+#define COMPUTE_SAMPLE_H
+
+#include <stdbool.h>
+
+#include "base/rng.h"
+#include "compute/attn.h"
+#include "compute/device.h"
+
+struct thin {
+    bool gelu; /* y = x * sigmoid(1.702 x) of the sum */
+    bool add;
+};
+
+size_t op_thin_size(struct device *dev, int64_t n, int64_t k);
+must_check int op_thin_pack(struct device *dev, void *packed, const struct tensor *w);
+must_check int op_thin(struct device *dev, const struct tensor *y, const struct tensor *x, const void *packed,
+                       const struct tensor *bias, struct thin how);
+
+/* Keys and values of one layer: text parts [caption][A][text][D], image parts [sequence][A][keys][D], keys = image
+ * positions kept (all, or w+1 for the row kind). */
+struct attn_cache {
+    void *text_k, *text_v, *image_k, *image_v; /* borrowed, f32 */
+    int64_t captions, sequences;               /* capacities */
+    int64_t keys;
+};
+
+/* Bytes of the four parts together for a mask kind. */
+size_t attn_cache_size(const struct attn *a, int64_t head_width, int64_t captions, int64_t sequences);
+/* Lay the parts out in a block of that size. */
+void attn_cache_place(struct attn_cache *c, void *block, const struct attn *a, int64_t head_width, int64_t captions,
+                      int64_t sequences);
+
+/* Copy the keys and values of the text positions of one caption out of qkv [text,3*A*D]. */
+must_check int op_cache_text(struct device *dev, const struct attn_cache *c, const struct tensor *qkv,
+                             const struct attn *a, int64_t caption);
+/* position: raster index of the new image position, the same for all; caption[m]: i32, whose text prefix row m uses;
+ * row m uses sequence m of the cache. */
+must_check int op_attn_cache(struct device *dev, const struct tensor *out, const struct attn_cache *c,
+                             const struct tensor *qkv, const struct tensor *caption, const struct attn *a,
+                             int64_t position);
+
+struct choose {
+    float temperature; /* 0: the most likely token */
+    int64_t top_k;     /* 0: all */
+    float top_p;       /* 1: all */
+    struct rng rng;
+    uint64_t slot;     /* element of the draw */
+};
+
+/* step: [M] host array, the address of each row's draw. */
+must_check int op_choose(struct device *dev, const struct tensor *token, const struct tensor *logits,
+                         const uint64_t *step, const struct choose *how);
+
+#endif
