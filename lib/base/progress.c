@@ -23,7 +23,7 @@ void progress_start(struct progress *p, const char *name, const char *unit, int6
 void progress_show(struct progress *p, int64_t done, const char *note)
 {
     double now = clock_s(), spent = now - p->start_s;
-    double rate = spent > 0 ? (double)done / spent : 0;
+    double rate = spent > 0 ? (double)(done - p->first) / spent : 0;
     char left[48] = "";
 
     if (p->quiet || now - p->last_s < (p->terminal ? 0.1 : 30.0))

@@ -14,6 +14,7 @@ struct progress {
     const char *name;  /* borrowed: the program, in front of the line */
     const char *unit;  /* borrowed: "records", "steps" */
     int64_t total;     /* 0: not known */
+    int64_t first;     /* done before the start, by an earlier process: not in the rate */
     bool quiet;
     bool terminal;
     double start_s, last_s; /* monotonic clock */
