@@ -15,7 +15,8 @@ WARN    := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes
 CFLAGS  ?= -O3 -g
 # -fno-math-errno lets sqrt be one instruction; -ffast-math is never used: it makes isfinite always true.
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fopenmp -fno-math-errno -fno-trapping-math -MMD -MP -Ilib -I. $(WARN) $(CFLAGS) \
-              $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-omit-frame-pointer)
+              $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-omit-frame-pointer) \
+              $(if $(LIBFUZZER),-fsanitize=fuzzer-no-link)
 LIBS    := -ldnnl -larchive -lpng -ljpeg -lwebp -lwebpdemux -lutf8proc -ljansson -lz -lmd -lm
 ALL_LDFLAGS := -fopenmp $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined))
 
@@ -24,10 +25,10 @@ lib_obj := $(lib_src:%.c=$(B)/%.o)
 cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
 programs := $(cmd_src:cmd/%.c=$(B)/bin/%)
 unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
-fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/fuzz/*.c))
+fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 bench   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all deps check demo bench asan tsan fuzz install uninstall clean help
+.PHONY: all tests deps check demo bench asan tsan fuzz install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -53,12 +54,95 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libarmchair.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 $(B)/tests/ops/%: $(B)/tests/ops/%.o $(B)/libarmchair.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
-$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $^ $(LIBS)
+# A harness is one function; replay.c gives it a main over corpus files, libFuzzer one that searches.
+fuzz_main := $(if $(LIBFUZZER),,$(B)/tests/fuzz/replay.o)
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(fuzz_main) $(B)/libarmchair.a
+	$(CC) $(ALL_LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libarmchair.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(programs) $(unit)
+tests: $(programs) $(unit) $(fuzz)
+
+# ---- dependencies ----------------------------------------------------------------------------------------------------
+
+# Debian 12 and Ubuntu 24.04 names; README says why each.
+packages := gcc g++ libc6-dev libdnnl-dev libarchive-dev libpng-dev libjpeg-dev libwebp-dev libutf8proc-dev \
+            libjansson-dev zlib1g-dev libmd-dev librandom123-dev \
+            libcmocka-dev bats perl mandoc python3 jq
+
+deps:
+	@missing=$$(for p in $(packages); do \
+	    dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || printf '%s ' $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null || [ -t 0 ]; then as_root=sudo; \
+	else echo "make deps: please have these packages installed: $$missing" >&2; exit 1; fi; \
+	echo "make deps: installing $$missing"; \
+	$$as_root apt-get update -qq && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+
+check: deps
+	@$(MAKE) --no-print-directory all tests
+	@BUILD=$(B) tests/run.sh
+
+asan:
+	@$(MAKE) --no-print-directory SAN=address check
+
+# gcc's OpenMP runtime is not instrumented, and its barriers would all look like races: clang's, with its Archer tool, is.
+tsan:
+	@$(MAKE) --no-print-directory SAN=thread CC=clang check
+
+# Coverage-guided fuzzing for FUZZ_SECONDS each, with clang's libFuzzer; `make check` replays the kept corpus.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(MAKE) --no-print-directory B=build-fuzz CC=clang SAN=address LIBFUZZER=1 build-fuzz/fuzzers
+	@for f in $(notdir $(basename $(wildcard tests/fuzz/*.c))); do [ $$f = replay ] && continue; \
+	    mkdir -p build-fuzz/corpus/$$f; \
+	    build-fuzz/tests/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 -timeout=20 \
+	        build-fuzz/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+$(B)/fuzzers: $(fuzz)
+	@touch $@
+
+bench: deps
+	@$(MAKE) --no-print-directory all $(bench)
+	@BUILD=$(B) tests/bench/run.sh
+
+# ---- the demo --------------------------------------------------------------------------------------------------------
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@PATH="$(CURDIR)/$(B)/bin:$$PATH" pipelines/demo.sh out/demo
+
+# ---- installation ----------------------------------------------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+	install -m 755 $(programs) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/armchair
+	install -m 644 formats/*.md $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+
+uninstall:
+	rm -f $(programs:$(B)/bin/%=$(DESTDIR)$(PREFIX)/bin/%) \
+	    $(patsubst man/%.1,$(DESTDIR)$(PREFIX)/share/man/man1/%.1,$(wildcard man/*.1)) \
+	    $(patsubst man/%.5,$(DESTDIR)$(PREFIX)/share/man/man5/%.5,$(wildcard man/*.5))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/armchair
+
+help:
+	@echo 'make              build the programs into $(B)/bin'
+	@echo 'make check        install what is missing, build, run all tests'
+	@echo 'make demo         install what is missing, build, learn to draw from captions, judge the drawings'
+	@echo 'make deps         install missing packages (apt; as root or through sudo)'
+	@echo 'make bench        time the operations and models'
+	@echo 'make asan, tsan   make check under the address or thread sanitizer (own build folders)'
+	@echo 'make fuzz         fuzz the readers with libFuzzer (clang), FUZZ_SECONDS each'
+	@echo 'make install      programs, man pages and format pages under DESTDIR PREFIX ($(PREFIX))'
+	@echo 'make uninstall    take them away again'
+	@echo 'make clean        remove all build folders'
+	@echo 'variables: CC=clang, CFLAGS, SAN=address|thread'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Run every test there is and close with one line of counts.  BUILD: the build folder.  With arguments: only these files.
+#
+# Each test speaks TAP (Test Anything Protocol), so prove counts them: programs under tests/unit and tests/ops (cmocka),
+# scripts under tests/cli and tests/pipe (bats), and the shell scripts beside this one.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=$PWD/${BUILD:-build}
+export BUILD=$build PATH="$build/bin:$PATH" CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 ROOT=$PWD
+# libarchive and others keep what they allocated once for the whole process; our own leaks still show.
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-ignore_noninstrumented_modules=1}"
+
+if [ $# -gt 0 ]; then
+    tests=("$@")
+else
+    shopt -s nullglob
+    tests=(tests/layers.sh tests/man.sh)
+    for source in tests/unit/*.c tests/ops/*.c; do tests+=("$build/${source%.c}"); done
+    tests+=(tests/fuzz.sh tests/reference.sh tests/cli/*.bats tests/pipe/*.bats)
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+prove -j "$(nproc)" -e '' "${tests[@]}" 2>&1 | tee "$log"
+total=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$log")
+failed=$(sed -n 's/.*[^0-9]\([0-9]*\)\/[0-9]* subtests failed.*/\1/p' "$log")
+programs=$(sed -n 's/^Failed \([0-9]*\)\/[0-9]* test programs.*/\1/p' "$log")
+# A program that dies without a failed test counts as one.
+if [ -n "${programs:-}" ] && [ "${failed:-0}" -lt "$programs" ]; then failed=$programs; fi
+failed=${failed:-0}
+echo "$((${total:-0} - failed)) passed, $failed failed"
+[ "$failed" = 0 ] && grep -q '^Result: PASS' "$log"
