@@ -61,7 +61,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(fuzz_main) $(B)/libarmchair.a
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libarmchair.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-tests: $(programs) $(unit) $(fuzz)
+tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 
 # ---- dependencies ----------------------------------------------------------------------------------------------------
 
