@@ -62,6 +62,7 @@ int64_t in_read(struct in *in, void *bytes, size_t size)
 
 int out_open(struct out *out, const char *path, bool binary)
 {
+    struct stat st;
     mode_t mask;
     int fd;
 
@@ -73,6 +74,12 @@ int out_open(struct out *out, const char *path, bool binary)
         return 0;
     }
     out->path = strdup(path);
+    if (out->path && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe or a device cannot be renamed over */
+        if ((out->file = fopen(path, "wb")))
+            return 0;
+        out_abort(out);
+        return err_errno(ERR_IO, "%s: cannot open", path);
+    }
     out->temp = text_printf("%s.tmp.XXXXXX", path);
     if (!out->path || !out->temp) {
         out_abort(out);
@@ -115,12 +122,12 @@ int out_commit(struct out *out)
     if (fflush(out->file) != 0 || ferror(out->file))
         rc = err_errno(ERR_IO, "%s: cannot write", name);
     if (out->path) {
-        if (rc == 0 && fsync(fileno(out->file)) != 0)
+        if (rc == 0 && out->temp && fsync(fileno(out->file)) != 0)
             rc = err_errno(ERR_IO, "%s: cannot sync", name);
         if (fclose(out->file) != 0 && rc == 0)
             rc = err_errno(ERR_IO, "%s: cannot close", name);
         out->file = NULL;
-        if (rc == 0 && rename(out->temp, out->path) != 0)
+        if (rc == 0 && out->temp && rename(out->temp, out->path) != 0)
             rc = err_errno(ERR_IO, "%s: cannot rename", name);
         if (rc == 0) {
             free(out->temp);

@@ -3,7 +3,8 @@
  *
  *   in_open:  a path, or "-" or NULL for stdin; refuses binary from a terminal
  *   out_open: a path, or "-" or NULL for stdout; refuses binary to a terminal.  A path is written under a temporary
- *             name beside it; out_commit syncs and renames, so a file that has its name is whole.
+ *             name beside it; out_commit syncs and renames, so a file that has its name is whole.  A pipe or a device
+ *             (/dev/full) is written directly.
  *
  * Errors   ERR_IO with the path and the system's reason; ERR_ARG for a terminal
  * Traps    out_commit of stdout flushes and checks it: a full disk shows there, not before

@@ -51,10 +51,10 @@ static inline struct rng4 rng_draw(struct rng r, uint64_t step, uint64_t element
     return d;
 }
 
-/* 24 random bits in (0,1): never 0, never 1, exact in f32. */
+/* 23 random bits in (0,1): never 0, never 1, exact in f32 (a 24th bit would round up to 1). */
 static inline float rng_unit(uint32_t bits)
 {
-    return ((float)(bits >> 8) + 0.5f) * (1.0f / 16777216.0f);
+    return ((float)(bits >> 9) + 0.5f) * (1.0f / 8388608.0f);
 }
 
 /* Uniform integer in [0, n), n >= 1; the bias of 2^-64 n is accepted. */
