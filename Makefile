@@ -22,6 +22,11 @@ ALL_LDFLAGS := -fopenmp $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN)$(if $(filter ad
 
 lib_src := $(wildcard lib/*/*.c lib/*/*/*.c)
 lib_obj := $(lib_src:%.c=$(B)/%.o)
+# The CPU's kernels once more for each instruction set (lib/compute/cpu/isa.h).
+kernels := $(filter-out %/dnnl.c,$(wildcard lib/compute/cpu/*.c))
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+lib_obj += $(kernels:%.c=$(B)/%.v3.o) $(kernels:%.c=$(B)/%.v4.o)
+endif
 cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
 programs := $(cmd_src:cmd/%.c=$(B)/bin/%)
 unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
@@ -41,7 +46,14 @@ FORCE:
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(ISA) -c -o $@ $<
+$(B)/%.v3.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA) -DCPU_ISA=v3 -march=x86-64-v3 -c -o $@ $<
+$(B)/%.v4.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ISA) -DCPU_ISA=v4 -march=x86-64-v4 -mprefer-vector-width=512 -c -o $@ $<
+$(B)/lib/compute/cpu/%.o: ISA := -ffp-contract=fast
 
 $(B)/libarmchair.a: $(lib_obj)
 	@rm -f $@; ar rcs $@ $^

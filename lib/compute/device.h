@@ -2,10 +2,13 @@
 /* device.h -- where arithmetic happens: memory, copies, and the table of operations.
  *
  * "cpu" is built in.  A device is used by one thread at a time; it spreads its work itself (base/par.h).
+ * "cpu:plain", "cpu:v3" and "cpu:v4" ask for one instruction set instead of the best one that the processor has: x86-64's
+ * levels 3 (AVX2) and 4 (AVX-512).
  * Operations are called through op_x() of their headers, which check shapes and types once and then call the table.
  * Operations may run behind the caller's back: device_download and device_wait wait for what was asked before.
  *
- * Errors   ERR_DEVICE final; ERR_NOMEM with the bytes asked for; ERR_ARG unknown name
+ * Errors   ERR_DEVICE final; ERR_NOMEM with the bytes asked for; ERR_ARG unknown name; ERR_UNSUPPORTED the processor
+ *          lacks the instruction set
  */
 #ifndef COMPUTE_DEVICE_H
 #define COMPUTE_DEVICE_H

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cpu.h -- the CPU backend's own pieces: its state and the functions that its table names.
  *
+ * Each file is compiled once for every instruction set, the names carrying the level: see isa.h.
  * A file cpu/x.c holds what compute/x.h describes.  Parallel loops split over fixed blocks, so that results do not depend
  * on the number of threads.
  */
 #ifndef COMPUTE_CPU_CPU_H
 #define COMPUTE_CPU_CPU_H
+
+#include "compute/cpu/isa.h"
 
 #include "compute/backend.h"
 
@@ -13,7 +16,12 @@ struct cpu_dnnl; /* primitives of oneDNN by shape: cpu/dnnl.c */
 
 struct cpu {
     struct cpu_dnnl *dnnl; /* owned */
+    void *scratch;         /* owned: grows to the largest piece asked for, then stays */
+    size_t scratch_size;   /* bytes */
 };
+
+/* Working memory until the next call, 64-byte aligned, not zeroed; NULL when there is none (reason recorded). */
+void *cpu_scratch(struct cpu *cpu, size_t size);
 
 #define F32(t) ((float *)(t)->data)
 #define I32(t) ((int32_t *)(t)->data)

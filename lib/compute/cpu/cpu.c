@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* cpu.c -- the CPU's table.  Everything is done when an operation returns, so waiting is nothing. */
+#include "compute/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "compute/cpu/dnnl.h"
+
+static int cpu_open(void **self)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+    int rc;
+
+    *self = NULL;
+    if (!cpu)
+        return err_set(ERR_NOMEM, "no memory for a device");
+    if ((rc = cpu_dnnl_create(&cpu->dnnl)) != 0) {
+        free(cpu);
+        return rc;
+    }
+    *self = cpu;
+    return 0;
+}
+
+static void cpu_close(void *self)
+{
+    struct cpu *cpu = self;
+
+    cpu_dnnl_free(cpu->dnnl);
+    free(cpu->scratch);
+    free(cpu);
+}
+
+/* An arena's block is what the device hands out. */
+static int cpu_alloc(void *self, void **data, size_t size)
+{
+    struct arena a;
+    int rc = arena_init(&a, size);
+
+    (void)self;
+    *data = a.base;
+    return rc;
+}
+
+static void cpu_dealloc(void *self, void *data, size_t size)
+{
+    struct arena a = {.base = data, .size = size};
+
+    (void)self;
+    arena_fini(&a);
+}
+
+static int cpu_upload(void *self, void *to, const void *host, size_t size)
+{
+    (void)self;
+    if (size)
+        memcpy(to, host, size);
+    return 0;
+}
+
+static int cpu_zero(void *self, void *data, size_t size)
+{
+    (void)self;
+    if (size)
+        memset(data, 0, size);
+    return 0;
+}
+
+static int cpu_wait(void *self)
+{
+    (void)self;
+    return 0;
+}
+
+void *cpu_scratch(struct cpu *cpu, size_t size)
+{
+    size_t rounded;
+
+    if (size <= cpu->scratch_size)
+        return cpu->scratch;
+    rounded = (size + 4095) / 4096 * 4096;
+    free(cpu->scratch);
+    cpu->scratch = rounded >= size ? aligned_alloc(64, rounded) : NULL;
+    cpu->scratch_size = cpu->scratch ? rounded : 0;
+    if (!cpu->scratch)
+        err_set(ERR_NOMEM, "no memory for %zu bytes of scratch", size);
+    return cpu->scratch;
+}
+
+const struct backend backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .dealloc = cpu_dealloc,
+    .upload = cpu_upload,
+    .download = cpu_upload,
+    .zero = cpu_zero,
+    .wait = cpu_wait,
+    .matmul = cpu_matmul,
+    .sum_rows = cpu_sum_rows,
+};

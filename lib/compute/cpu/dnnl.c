@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* dnnl.c -- a primitive for each shape in a hash table, made once with its memory objects.
+ *
+ * Easy to get wrong: version 2 describes an operation first and then makes the primitive's descriptor, version 3 does
+ * it in one call; a memory descriptor is a struct in 2 and a handle in 3; a primitive is made for a number of threads.
+ */
+#include "compute/cpu/dnnl.h"
+
+#include <dnnl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/par.h"
+
+#define TABLE_SIZE 256
+
+enum kind { KIND_MATMUL, KIND_CONV, KIND_CONV_DW };
+
+/* What a primitive is made for; compared as bytes, so all members have one size. */
+struct key {
+    int64_t kind, threads;
+    int64_t size[6];
+    int64_t ta, tb, add, relu, bias, packed;
+};
+
+/* The memory objects of a primitive. */
+enum { SRC, WEIGHTS, BIAS, DST, SCRATCH, PLAIN, MEMORIES };
+
+struct prim {
+    struct key key;
+    dnnl_primitive_t run;      /* owned */
+    dnnl_primitive_t reorder;  /* owned; NULL: WEIGHTS are used as they lie */
+    dnnl_memory_t memory[MEMORIES]; /* owned; NULL: not used.  PLAIN: the caller's weights, WEIGHTS: the primitive's */
+    size_t scratch_size;
+    struct prim *next;         /* owned: the same hash */
+};
+
+struct cpu_dnnl {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    struct prim *table[TABLE_SIZE]; /* owned */
+    void *scratch;                  /* owned */
+    size_t scratch_size;
+};
+
+/* ---- the two versions ---- */
+
+/* A memory descriptor. */
+struct layout {
+    dnnl_memory_desc_t md; /* owned in version 3 */
+    bool made;
+};
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t md_ref;
+
+static md_ref ref(const struct layout *l)
+{
+    return l->made ? l->md : NULL;
+}
+
+static dnnl_status_t layout_strides(struct layout *l, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
+{
+    dnnl_status_t s = dnnl_memory_desc_create_with_strides(&l->md, rank, dims, dnnl_f32, strides);
+
+    l->made = s == dnnl_success;
+    return s;
+}
+
+static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    dnnl_status_t s = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, dnnl_f32, tag);
+
+    l->made = s == dnnl_success;
+    return s;
+}
+
+static void layout_fini(struct layout *l)
+{
+    if (l->made)
+        dnnl_memory_desc_destroy(l->md);
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
+
+static dnnl_status_t append_relu(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
+}
+
+static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                     dnnl_primitive_attr_t attr)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine, ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]),
+                                             attr);
+}
+
+static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                   const dnnl_dims_t ones, const dnnl_dims_t pad, dnnl_primitive_attr_t attr)
+{
+    const dnnl_dims_t zeros = {0, 0};
+
+    return dnnl_convolution_forward_primitive_desc_create(pd, engine, dnnl_forward_training, dnnl_convolution_direct,
+                                                          ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]),
+                                                          ones, zeros, pad, pad, attr);
+}
+
+static dnnl_status_t describe_conv_dw(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                      const dnnl_dims_t ones, const dnnl_dims_t pad, dnnl_primitive_attr_t attr,
+                                      dnnl_primitive_desc_t forward)
+{
+    const dnnl_dims_t zeros = {0, 0};
+
+    return dnnl_convolution_backward_weights_primitive_desc_create(pd, engine, dnnl_convolution_direct, ref(&l[SRC]),
+                                                                   ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]), ones,
+                                                                   zeros, pad, pad, forward, attr);
+}
+#else
+typedef const dnnl_memory_desc_t *md_ref;
+
+static md_ref ref(const struct layout *l)
+{
+    return l->made ? &l->md : NULL;
+}
+
+static dnnl_status_t layout_strides(struct layout *l, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
+{
+    l->made = true;
+    return dnnl_memory_desc_init_by_strides(&l->md, rank, dims, dnnl_f32, strides);
+}
+
+static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    l->made = true;
+    return dnnl_memory_desc_init_by_tag(&l->md, rank, dims, dnnl_f32, tag);
+}
+
+static void layout_fini(struct layout *l)
+{
+    (void)l;
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f);
+}
+
+static dnnl_status_t append_relu(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
+}
+
+static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                     dnnl_primitive_attr_t attr)
+{
+    dnnl_matmul_desc_t d;
+    dnnl_status_t s = dnnl_matmul_desc_init(&d, ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]));
+
+    return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
+}
+
+static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                   const dnnl_dims_t ones, const dnnl_dims_t pad, dnnl_primitive_attr_t attr)
+{
+    dnnl_convolution_desc_t d;
+    dnnl_status_t s = dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct,
+                                                         ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]),
+                                                         ones, pad, pad);
+
+    return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
+}
+
+static dnnl_status_t describe_conv_dw(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
+                                      const dnnl_dims_t ones, const dnnl_dims_t pad, dnnl_primitive_attr_t attr,
+                                      dnnl_primitive_desc_t forward)
+{
+    dnnl_convolution_desc_t d;
+    dnnl_status_t s = dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, ref(&l[SRC]),
+                                                                  ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]), ones,
+                                                                  pad, pad);
+
+    return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, forward);
+}
+#endif
+
+/* ---- making a primitive ---- */
+
+static int refused(dnnl_status_t s, const char *what)
+{
+    if (s == dnnl_out_of_memory)
+        return err_set(ERR_NOMEM, "oneDNN: no memory for %s", what);
+    return err_set(ERR_DEVICE, "oneDNN: %s failed with status %d", what, (int)s);
+}
+
+/* Scratch is the caller's; sum first, then ReLU. */
+static dnnl_status_t make_attr(dnnl_primitive_attr_t *attr, bool add, bool relu)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t s;
+
+    if ((s = dnnl_primitive_attr_create(attr)) != dnnl_success ||
+        (s = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user)) != dnnl_success ||
+        (s = dnnl_post_ops_create(&ops)) != dnnl_success)
+        return s;
+    if (add)
+        s = append_sum(ops);
+    if (relu && s == dnnl_success)
+        s = append_relu(ops);
+    if (s == dnnl_success)
+        s = dnnl_primitive_attr_set_post_ops(*attr, ops);
+    dnnl_post_ops_destroy(ops);
+    return s;
+}
+
+static dnnl_status_t make_reorder(dnnl_primitive_t *reorder, dnnl_engine_t engine, md_ref from, md_ref to)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_status_t s = dnnl_reorder_primitive_desc_create(&pd, from, engine, to, engine, NULL);
+
+    if (s == dnnl_success)
+        s = dnnl_primitive_create(reorder, pd);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    return s;
+}
+
+/* The memory objects and the reorder between the caller's weights and the primitive's. */
+static dnnl_status_t make_memory(struct cpu_dnnl *d, struct prim *p, const_dnnl_primitive_desc_t pd,
+                                 const struct layout *l)
+{
+    bool dw = p->key.kind == KIND_CONV_DW;
+    md_ref weights = dnnl_primitive_desc_query_md(pd, dw ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    md_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    bool packed = !dnnl_memory_desc_equal(weights, ref(&l[PLAIN]));
+    dnnl_status_t s;
+
+    p->scratch_size = dnnl_memory_desc_get_size(scratch);
+    if ((s = dnnl_memory_create(&p->memory[SRC], ref(&l[SRC]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
+        (s = dnnl_memory_create(&p->memory[DST], ref(&l[DST]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
+        (s = dnnl_memory_create(&p->memory[SCRATCH], scratch, d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
+        (s = dnnl_memory_create(&p->memory[WEIGHTS], weights, d->engine,
+                                packed ? DNNL_MEMORY_ALLOCATE : DNNL_MEMORY_NONE)) != dnnl_success)
+        return s;
+    if (l[BIAS].made &&
+        (s = dnnl_memory_create(&p->memory[BIAS], ref(&l[BIAS]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success)
+        return s;
+    if (!packed)
+        return dnnl_success;
+    if ((s = dnnl_memory_create(&p->memory[PLAIN], ref(&l[PLAIN]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success)
+        return s;
+    return dw ? make_reorder(&p->reorder, d->engine, weights, ref(&l[PLAIN]))
+              : make_reorder(&p->reorder, d->engine, ref(&l[PLAIN]), weights);
+}
+
+static dnnl_status_t plan_matmul(struct layout *l, const struct key *k)
+{
+    int64_t m = k->size[0], n = k->size[1], depth = k->size[2];
+    const dnnl_dims_t src = {m, depth}, weights = {depth, n}, bias = {1, n}, dst = {m, n};
+    const dnnl_dims_t src_by = {k->ta ? 1 : depth, k->ta ? m : 1}, weights_by = {k->tb ? 1 : n, k->tb ? depth : 1};
+    const dnnl_dims_t rows_by = {n, 1};
+    dnnl_status_t s;
+
+    if ((s = layout_strides(&l[SRC], 2, src, src_by)) != dnnl_success ||
+        (s = layout_strides(&l[PLAIN], 2, weights, weights_by)) != dnnl_success ||
+        (s = layout_strides(&l[DST], 2, dst, rows_by)) != dnnl_success)
+        return s;
+    if (k->bias && (s = layout_strides(&l[BIAS], 2, bias, rows_by)) != dnnl_success)
+        return s;
+    return k->packed ? layout_tag(&l[WEIGHTS], 2, weights, dnnl_format_tag_any)
+                     : layout_strides(&l[WEIGHTS], 2, weights, weights_by);
+}
+
+static dnnl_status_t plan_conv(struct layout *l, const struct key *k)
+{
+    int64_t n = k->size[0], h = k->size[1], w = k->size[2], i = k->size[3], o = k->size[4], kernel = k->size[5];
+    const dnnl_dims_t src = {n, i, h, w}, weights = {o, i, kernel, kernel}, bias = {o}, dst = {n, o, h, w};
+    dnnl_status_t s;
+
+    if ((s = layout_tag(&l[SRC], 4, src, dnnl_nhwc)) != dnnl_success ||
+        (s = layout_tag(&l[WEIGHTS], 4, weights, dnnl_format_tag_any)) != dnnl_success ||
+        (s = layout_tag(&l[PLAIN], 4, weights, dnnl_oihw)) != dnnl_success ||
+        (s = layout_tag(&l[DST], 4, dst, dnnl_nhwc)) != dnnl_success)
+        return s;
+    return k->bias ? layout_tag(&l[BIAS], 1, bias, dnnl_x) : dnnl_success;
+}
+
+static dnnl_status_t make(struct cpu_dnnl *d, struct prim *p)
+{
+    const struct key *k = &p->key;
+    struct layout l[MEMORIES] = {0};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t forward = NULL, pd = NULL;
+    const dnnl_dims_t ones = {1, 1}, pad = {(k->size[5] - 1) / 2, (k->size[5] - 1) / 2};
+    dnnl_status_t s;
+
+    if ((s = k->kind == KIND_MATMUL ? plan_matmul(l, k) : plan_conv(l, k)) != dnnl_success ||
+        (s = make_attr(&attr, k->add, k->relu)) != dnnl_success)
+        goto out;
+    if (k->kind == KIND_MATMUL)
+        s = describe_matmul(&pd, d->engine, l, attr);
+    else if (k->kind == KIND_CONV)
+        s = describe_conv(&pd, d->engine, l, ones, pad, attr);
+    else if ((s = describe_conv(&forward, d->engine, l, ones, pad, attr)) == dnnl_success)
+        s = describe_conv_dw(&pd, d->engine, l, ones, pad, attr, forward);
+    if (s != dnnl_success)
+        goto out;
+    if ((s = dnnl_primitive_create(&p->run, pd)) == dnnl_success)
+        s = make_memory(d, p, pd, l);
+out:
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (forward)
+        dnnl_primitive_desc_destroy(forward);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    for (int i = 0; i < MEMORIES; i++)
+        layout_fini(&l[i]);
+    return s;
+}
+
+static void prim_free(struct prim *p)
+{
+    if (p->run)
+        dnnl_primitive_destroy(p->run);
+    if (p->reorder)
+        dnnl_primitive_destroy(p->reorder);
+    for (int i = 0; i < MEMORIES; i++)
+        if (p->memory[i])
+            dnnl_memory_destroy(p->memory[i]);
+    free(p);
+}
+
+static int grow_scratch(struct cpu_dnnl *d, size_t size)
+{
+    if (size <= d->scratch_size)
+        return 0;
+    size = (size + 4095) / 4096 * 4096;
+    free(d->scratch);
+    d->scratch = aligned_alloc(64, size);
+    d->scratch_size = d->scratch ? size : 0;
+    return d->scratch ? 0 : err_set(ERR_NOMEM, "no memory for %zu bytes of scratch", size);
+}
+
+/* The primitive of a key: found, or made. */
+static int find(struct cpu_dnnl *d, struct prim **found, struct key *key)
+{
+    const unsigned char *bytes = (const unsigned char *)key;
+    uint64_t hash = 0xcbf29ce484222325u;
+    struct prim *p, **slot;
+    dnnl_status_t s;
+
+    key->threads = par_threads();
+    for (size_t i = 0; i < sizeof *key; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    slot = &d->table[(hash ^ hash >> 32) % TABLE_SIZE];
+    for (p = *slot; p; p = p->next)
+        if (memcmp(&p->key, key, sizeof *key) == 0) {
+            *found = p;
+            return 0;
+        }
+    if (!(p = calloc(1, sizeof *p)))
+        return err_set(ERR_NOMEM, "no memory for a primitive");
+    p->key = *key;
+    if ((s = make(d, p)) != dnnl_success) {
+        prim_free(p);
+        return refused(s, "making a primitive");
+    }
+    p->next = *slot;
+    *slot = p;
+    *found = p;
+    return grow_scratch(d, p->scratch_size);
+}
+
+/* ---- running it ---- */
+
+static dnnl_status_t run_reorder(struct cpu_dnnl *d, const struct prim *p, int from, int to)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, p->memory[from]}, {DNNL_ARG_TO, p->memory[to]}};
+
+    return dnnl_primitive_execute(p->reorder, d->stream, 2, args);
+}
+
+/* src, weights, bias and dst in the caller's memory; weights are an output of KIND_CONV_DW. */
+static int run(struct cpu_dnnl *d, const struct prim *p, const void *src, const void *weights, const void *bias,
+               const void *dst)
+{
+    bool dw = p->key.kind == KIND_CONV_DW;
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, p->memory[SRC]},
+        {dw ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, p->memory[WEIGHTS]},
+        {dw ? DNNL_ARG_DIFF_DST : DNNL_ARG_DST, p->memory[DST]},
+        {DNNL_ARG_SCRATCHPAD, p->memory[SCRATCH]},
+        {dw ? DNNL_ARG_DIFF_BIAS : DNNL_ARG_BIAS, p->memory[BIAS]},
+    };
+    dnnl_status_t s;
+
+    if ((s = dnnl_memory_set_data_handle(p->memory[SRC], (void *)(uintptr_t)src)) != dnnl_success ||
+        (s = dnnl_memory_set_data_handle(p->memory[DST], (void *)(uintptr_t)dst)) != dnnl_success ||
+        (s = dnnl_memory_set_data_handle(p->memory[SCRATCH], d->scratch)) != dnnl_success ||
+        (s = dnnl_memory_set_data_handle(p->memory[p->reorder ? PLAIN : WEIGHTS], (void *)(uintptr_t)weights)) !=
+            dnnl_success)
+        return refused(s, "a memory object");
+    if (p->memory[BIAS] &&
+        (s = dnnl_memory_set_data_handle(p->memory[BIAS], (void *)(uintptr_t)bias)) != dnnl_success)
+        return refused(s, "a memory object");
+    if (p->reorder && !dw && (s = run_reorder(d, p, PLAIN, WEIGHTS)) != dnnl_success)
+        return refused(s, "a reorder");
+    if ((s = dnnl_primitive_execute(p->run, d->stream, p->memory[BIAS] ? 5 : 4, args)) != dnnl_success)
+        return refused(s, "a primitive");
+    if (p->reorder && dw && (s = run_reorder(d, p, WEIGHTS, PLAIN)) != dnnl_success)
+        return refused(s, "a reorder");
+    return 0;
+}
+
+int cpu_dnnl_matmul(struct cpu_dnnl *d, float *y, const float *a, const float *b, const float *bias,
+                    struct cpu_dnnl_matmul shape)
+{
+    struct key key = {.kind = KIND_MATMUL, .size = {shape.m, shape.n, shape.k}, .ta = shape.ta, .tb = shape.tb,
+                      .add = shape.add, .relu = shape.relu, .bias = bias != NULL};
+    struct prim *p;
+    int rc;
+
+    /* A weight gradient's operands are both large and used once; other products read b often. */
+    key.packed = !shape.ta && shape.m >= 32;
+    if ((rc = find(d, &p, &key)) != 0)
+        return rc;
+    return run(d, p, a, b, bias, y);
+}
+
+int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, const float *bias,
+                  struct cpu_dnnl_conv shape)
+{
+    struct key key = {.kind = KIND_CONV, .size = {shape.n, shape.h, shape.w, shape.i, shape.o, shape.k},
+                      .add = shape.add, .relu = shape.relu, .bias = bias != NULL};
+    struct prim *p;
+    int rc;
+
+    if ((rc = find(d, &p, &key)) != 0)
+        return rc;
+    return run(d, p, x, w, bias, y);
+}
+
+int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *dw, float *db, const float *dy, const float *x,
+                     struct cpu_dnnl_conv shape)
+{
+    struct key key = {.kind = KIND_CONV_DW, .size = {shape.n, shape.h, shape.w, shape.i, shape.o, shape.k},
+                      .bias = db != NULL};
+    struct prim *p;
+    int rc;
+
+    if ((rc = find(d, &p, &key)) != 0)
+        return rc;
+    return run(d, p, x, dw, db, dy);
+}
+
+int cpu_dnnl_create(struct cpu_dnnl **dnnl)
+{
+    struct cpu_dnnl *d = calloc(1, sizeof *d);
+    dnnl_status_t s;
+
+    *dnnl = NULL;
+    if (!d)
+        return err_set(ERR_NOMEM, "no memory for oneDNN");
+    if ((s = dnnl_engine_create(&d->engine, dnnl_cpu, 0)) != dnnl_success ||
+        (s = dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags)) != dnnl_success) {
+        cpu_dnnl_free(d);
+        return refused(s, "opening");
+    }
+    *dnnl = d;
+    return 0;
+}
+
+void cpu_dnnl_free(struct cpu_dnnl *d)
+{
+    struct prim *next;
+
+    if (!d)
+        return;
+    for (int i = 0; i < TABLE_SIZE; i++)
+        for (struct prim *p = d->table[i]; p; p = next) {
+            next = p->next;
+            prim_free(p);
+        }
+    if (d->stream)
+        dnnl_stream_destroy(d->stream);
+    if (d->engine)
+        dnnl_engine_destroy(d->engine);
+    free(d->scratch);
+    free(d);
+}

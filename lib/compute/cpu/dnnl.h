@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* dnnl.h -- oneDNN behind one door: f32 products and convolutions, primitives kept by shape.
+ *
+ *   cpu_dnnl_matmul    y = act( A(a) B(b) + bias (+ y if add) )
+ *   cpu_dnnl_conv      y = act( conv(x, w) + bias (+ y if add) )      stride 1, padding (k-1)/2, NHWC, w [O,I,K,K]
+ *   cpu_dnnl_conv_dw   dw = sum over positions of dy x;  db = sum of dy            replaced, not added to
+ *
+ * Weights are reordered at each call into the layout that the primitive likes; a primitive, its layout's buffer and the
+ * scratchpad are made at the first call with a shape and kept, so later calls allocate nothing.
+ * The only file that includes oneDNN is dnnl.c, which is written for the versions 2 (Debian 12) and 3 (Ubuntu 24.04).
+ *
+ * Range    sizes at least 1; k odd
+ * Memory   64-byte alignment is faster, not needed; nothing overlaps
+ * Errors   ERR_DEVICE what oneDNN refuses; ERR_NOMEM
+ */
+#ifndef COMPUTE_CPU_DNNL_H
+#define COMPUTE_CPU_DNNL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct cpu_dnnl;
+
+struct cpu_dnnl_matmul {
+    int64_t m, n, k;
+    bool ta, tb;    /* a is [k,m], b is [n,k] */
+    bool add, relu;
+};
+
+struct cpu_dnnl_conv {
+    int64_t n, h, w, i, o, k;
+    bool add, relu; /* cpu_dnnl_conv only */
+};
+
+must_check int cpu_dnnl_create(struct cpu_dnnl **dnnl);
+void cpu_dnnl_free(struct cpu_dnnl *dnnl);
+
+/* bias [n] may be NULL */
+must_check int cpu_dnnl_matmul(struct cpu_dnnl *dnnl, float *y, const float *a, const float *b, const float *bias,
+                               struct cpu_dnnl_matmul shape);
+/* bias [o] may be NULL */
+must_check int cpu_dnnl_conv(struct cpu_dnnl *dnnl, float *y, const float *x, const float *w, const float *bias,
+                             struct cpu_dnnl_conv shape);
+/* db may be NULL */
+must_check int cpu_dnnl_conv_dw(struct cpu_dnnl *dnnl, float *dw, float *db, const float *dy, const float *x,
+                                struct cpu_dnnl_conv shape);
+
+#endif

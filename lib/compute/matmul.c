@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/matmul.h"
+
+#include "compute/backend.h"
+#include "compute/check.h"
+
+int op_matmul(struct device *dev, const struct tensor *y, const struct tensor *a, const struct tensor *b,
+              const struct tensor *bias, struct matmul how)
+{
+    int64_t m, n, k;
+    int rc;
+
+    if ((rc = check_rank("matmul: y", y, DTYPE_F32, 2)) != 0 || (rc = check_rank("matmul: a", a, DTYPE_F32, 2)) != 0)
+        return rc;
+    m = y->shape[0];
+    n = y->shape[1];
+    k = a->shape[how.ta ? 0 : 1];
+    if ((rc = check_f32("matmul: a", a, how.ta ? k : m, how.ta ? m : k)) != 0 ||
+        (rc = check_f32("matmul: b", b, how.tb ? n : k, how.tb ? k : n)) != 0 ||
+        (bias && (rc = check_f32("matmul: bias", bias, n)) != 0))
+        return rc;
+    if (m == 0 || n == 0)
+        return 0;
+    if (k == 0)
+        return err_set(ERR_ARG, "matmul: the inner size is 0");
+    return dev->ops->matmul(dev->self, y, a, b, bias, how);
+}
+
+int op_sum_rows(struct device *dev, const struct tensor *db, const struct tensor *dy)
+{
+    int rc;
+
+    if ((rc = check_rank("sum_rows: dy", dy, DTYPE_F32, 2)) != 0 ||
+        (rc = check_f32("sum_rows: db", db, dy->shape[1])) != 0)
+        return rc;
+    if (tensor_elements(dy) == 0)
+        return 0;
+    return dev->ops->sum_rows(dev->self, db, dy);
+}

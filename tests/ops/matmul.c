@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/matmul.h"
+
+#include "harness.h"
+
+#define BOUND 2e-6 /* f32 sums of up to a few hundred products, and of thousands of rows */
+
+static const int64_t sizes[][3] = {{1, 1, 1}, {1, 17, 3}, {7, 1, 5}, {2, 3, 1}, {33, 65, 17}, {128, 64, 257},
+                                   {31, 16, 64}, {257, 129, 31}};
+
+static void reference(double *y, const float *a, const float *b, const float *bias, int64_t m, int64_t n, int64_t k,
+                      struct matmul how)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = (how.add ? y[i * n + j] : 0) + (bias ? bias[j] : 0);
+
+            for (int64_t l = 0; l < k; l++)
+                sum += (double)a[how.ta ? l * m + i : i * k + l] * b[how.tb ? j * k + l : l * n + j];
+            y[i * n + j] = sum;
+        }
+}
+
+static void one(struct harness *hp, const int64_t *size, struct matmul how, bool with_bias)
+{
+    struct harness h = *hp;
+    int64_t m = size[0], n = size[1], k = size[2];
+    struct tensor y = h_random(&h, 1.0f, m, n), bias = h_random(&h, 1.0f, n);
+    struct tensor a = h_random(&h, 1.0f, how.ta ? k : m, how.ta ? m : k);
+    struct tensor b = h_random(&h, 1.0f, how.tb ? n : k, how.tb ? k : n);
+    double *want = h_doubles(&h, &y, 0);
+
+    reference(want, H_F32(&a), H_F32(&b), with_bias ? H_F32(&bias) : NULL, m, n, k, how);
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, with_bias ? &bias : NULL, how), 0);
+    h_near(h_error(H_F32(&y), want, m * n), BOUND);
+}
+
+static void test_forms(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (int form = 0; form < 16; form++)
+                one(&h, sizes[s], (struct matmul){.ta = form & 1, .tb = form & 2, .add = form & 4}, form & 8);
+        h_close(&h);
+    }
+}
+
+/* The three products of a linear layer are each other's gradients. */
+struct linear {
+    double *x, *w, *bias;
+    const float *dy;
+    int64_t m, in, out;
+};
+
+static double linear_loss(void *context)
+{
+    const struct linear *l = context;
+    double loss = 0;
+
+    for (int64_t i = 0; i < l->m; i++)
+        for (int64_t o = 0; o < l->out; o++) {
+            double y = l->bias[o];
+
+            for (int64_t c = 0; c < l->in; c++)
+                y += l->x[i * l->in + c] * l->w[o * l->in + c];
+            loss += y * l->dy[i * l->out + o];
+        }
+    return loss;
+}
+
+static void test_gradient(void **state)
+{
+    const int64_t m = 37, in = 19, out = 23;
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct tensor x = h_random(&h, 1.0f, m, in), w = h_random(&h, 1.0f, out, in), bias = h_random(&h, 1.0f, out);
+        struct tensor dy = h_random(&h, 1.0f, m, out), dx = h_zeros(&h, m, in), dw = h_zeros(&h, out, in);
+        struct tensor db = h_zeros(&h, out);
+        struct linear l = {h_doubles(&h, &x, 0), h_doubles(&h, &w, 0), h_doubles(&h, &bias, 0), H_F32(&dy), m, in, out};
+
+        assert_int_equal(op_matmul(&h.dev, &dx, &dy, &w, NULL, (struct matmul){0}), 0);
+        assert_int_equal(op_matmul(&h.dev, &dw, &dy, &x, NULL, (struct matmul){.ta = true, .add = true}), 0);
+        assert_int_equal(op_sum_rows(&h.dev, &db, &dy), 0);
+        h_near(h_gradient(linear_loss, &l, l.x, H_F32(&dx), m * in, 1e-3), BOUND);
+        h_near(h_gradient(linear_loss, &l, l.w, H_F32(&dw), out * in, 1e-3), BOUND);
+        h_near(h_gradient(linear_loss, &l, l.bias, H_F32(&db), out, 1e-3), BOUND);
+        h_close(&h);
+    }
+}
+
+static void test_sum_rows(void **state)
+{
+    static const int64_t shapes[][2] = {{1, 1}, {257, 65}, {1000, 3}, {513, 128}};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int s = 0; s < 4; s++) {
+            int64_t m = shapes[s][0], n = shapes[s][1];
+            struct tensor dy = h_random(&h, 1.0f, m, n), db = h_random(&h, 1.0f, n);
+            double *want = h_doubles(&h, &db, 0);
+
+            for (int64_t j = 0; j < m * n; j++)
+                want[j % n] += H_F32(&dy)[j];
+            assert_int_equal(op_sum_rows(&h.dev, &db, &dy), 0);
+            h_near(h_error(H_F32(&db), want, n), BOUND);
+        }
+        h_close(&h);
+    }
+}
+
+static void test_refuses(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    assert_true(h_open(&h, 0));
+    struct tensor y = h_zeros(&h, 2, 3), a = h_zeros(&h, 2, 4), b = h_zeros(&h, 4, 3), i = h_indices(&h, 2, 4);
+
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.tb = true}), ERR_ARG);
+    assert_string_equal(err_text(), "matmul: b is f32 [4,3], not f32 [3,4]");
+    assert_int_equal(op_matmul(&h.dev, &y, &i, &b, NULL, (struct matmul){0}), ERR_ARG);
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, &a, (struct matmul){0}), ERR_ARG);
+    assert_int_equal(op_sum_rows(&h.dev, &y, &a), ERR_ARG);
+    h_close(&h);
+}
+
+static void test_devices(void **state)
+{
+    struct device dev;
+
+    (void)state;
+    assert_int_equal(device_open(&dev, "abacus"), ERR_ARG);
+    assert_int_equal(device_open(&dev, "cpu"), 0);
+    device_close(&dev);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_gradient),
+                                       cmocka_unit_test(test_sum_rows), cmocka_unit_test(test_refuses),
+                                       cmocka_unit_test(test_devices)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
