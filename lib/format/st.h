@@ -3,12 +3,14 @@
  *
  * Memory   a file is mapped, tensors point into the map (8-byte aligned by our writer, any alignment by others: copy)
  * Errors   ERR_FORMAT header over 100 MB, offsets with gaps or overlaps, sizes that do not fit the shape, duplicate
- *          names, bytes behind the last tensor; ERR_TRUNCATED; ERR_IO
+ *          names, bytes behind the last tensor; ERR_TRUNCATED; ERR_UNSUPPORTED an element type that is not below; ERR_IO
+ * Traps    a mapped file must not change: writers (st_write too) make a new file and rename it
  * Source   the safetensors format description; metadata is string to string only
  */
 #ifndef FORMAT_ST_H
 #define FORMAT_ST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -17,7 +19,9 @@
 #define ST_RANK_MAX 8
 #define ST_HEADER_MAX 100000000
 
-enum st_type { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U16, ST_U8, ST_BOOL, ST_TYPES };
+enum st_type {
+    ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_I16, ST_I8, ST_U16, ST_U8, ST_BOOL, ST_U64, ST_U32, ST_TYPES
+};
 
 struct st_tensor {
     const char *name;     /* borrowed */
@@ -32,6 +36,8 @@ struct st_meta {
     const char *key, *value; /* borrowed */
 };
 
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
 struct st_file;
 
 must_check int st_open(struct st_file **f, const char *path);
@@ -43,9 +49,29 @@ int st_meta_count(const struct st_file *f);
 struct st_meta st_meta_at(const struct st_file *f, int i); /* in order of key */
 const char *st_meta_get(const struct st_file *f, const char *key); /* NULL: not there */
 
-/* Write a whole file (temporary name, sync, rename). */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+/* Write a whole file (temporary name, sync, rename).  Of a tensor, name, type, rank, shape and data are read; size is
+ * computed from them.  ERR_ARG: a name twice, not UTF-8, or "__metadata__"; a negative shape; the same of metadata. */
 must_check int st_write(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
                         int meta_count);
+
+/* Where everything goes in a file of these tensors: what a writer needs that puts pieces at their places in any order.
+ * The place of a tensor depends on names, types, shapes and metadata alone, never on data. */
+struct st_layout {
+    char *head;       /* owned: the first bytes of the file: length, JSON, spaces up to a multiple of 8 */
+    size_t head_size;
+    uint64_t *offset; /* owned: [tensor_count], of each tensor's first byte from the beginning of the file */
+    int *order;       /* owned: [tensor_count], indices of tensors as they stand in the file */
+    uint64_t size;    /* bytes of the whole file */
+};
+
+/* After a failure l is zeroed. */
+must_check int st_layout_init(struct st_layout *l, const struct st_tensor *tensors, int tensor_count,
+                              const struct st_meta *meta, int meta_count);
+void st_layout_fini(struct st_layout *l);
+
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 int64_t st_elements(const struct st_tensor *t);
 int st_type_size(enum st_type type);       /* bytes of an element */
