@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* pairs_list.c -- "@FILE": lines "path TAB caption", or the JSON lines that --rejects wrote.  Which of the two the first
+ * line says: JSON lines begin with {.
+ *
+ * Of rejects, the neighbouring lines of one source are gathered, the source is read once, and what is named comes out in
+ * the source's order; named but not met there is a problem of its own. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "format/pairs_in.h"
+
+#define LINE_MAX_BYTES (PAIRS_CAPTION_MAX + 65536) /* a path, a caption; or a line of rejects */
+
+struct wanted {
+    char *key; /* owned */
+    bool met;
+};
+
+struct pairs_list {
+    const char *source;      /* borrowed: "@FILE" */
+    int want;
+    bool nested;             /* a list of rejects may not name another */
+    struct in in;            /* owned */
+    char *line;              /* owned: LINE_MAX_BYTES + 1, the line at hand */
+    size_t line_size;
+    bool line_cut;           /* it was longer; the rest was passed over */
+    bool line_held;          /* at hand, not taken yet */
+    int64_t number;          /* of the line at hand, from 1 */
+    enum { LIST_NEW, LIST_PATHS, LIST_REJECTS } kind;
+
+    /* paths */
+    struct pairs_bytes key, shown, caption, picture;
+    char ext[16];
+    char problem[PAIRS_PROBLEM_MAX];
+
+    /* rejects */
+    struct pairs *inner;     /* owned: the source being read again */
+    char *inner_name;        /* owned */
+    struct wanted *wanted;   /* owned: sorted by key */
+    size_t wanted_count, missing_at;
+};
+
+/* ---- lines ----------------------------------------------------------------------------------------------------- */
+
+/* 1: a line that is not empty, without its end; 0: no more. */
+static int next_line(struct pairs_list *l)
+{
+    int c;
+
+    if (l->line_held)
+        return 1;
+    do {
+        l->line_size = 0;
+        l->line_cut = false;
+        while ((c = getc_unlocked(l->in.file)) != EOF && c != '\n') {
+            if (l->line_size < LINE_MAX_BYTES)
+                l->line[l->line_size++] = (char)c;
+            else
+                l->line_cut = true;
+        }
+        if (c == EOF && ferror(l->in.file))
+            return err_errno(ERR_IO, "%s: cannot read", l->source);
+        if (l->line_size > 0 && l->line[l->line_size - 1] == '\r')
+            l->line_size--;
+        l->line[l->line_size] = 0;
+        if (c == EOF && l->line_size == 0)
+            return 0;
+        l->number++;
+    } while (l->line_size == 0);
+    l->line_held = true;
+    return 1;
+}
+
+int pairs_list_open(struct pairs_list **list, const char *source, int want, bool nested)
+{
+    struct pairs_list *l = calloc(1, sizeof *l);
+    int rc = 0;
+
+    *list = NULL;
+    if (!l || !(l->line = malloc(LINE_MAX_BYTES + 1)))
+        rc = err_set(ERR_NOMEM, "%s: no memory", source);
+    else
+        rc = in_open(&l->in, source + 1);
+    if (rc != 0) {
+        pairs_list_close(l);
+        return rc;
+    }
+    l->source = source;
+    l->want = want;
+    l->nested = nested;
+    *list = l;
+    return 0;
+}
+
+static void end_inner(struct pairs_list *l)
+{
+    pairs_close(l->inner);
+    l->inner = NULL;
+    for (size_t i = 0; i < l->wanted_count; i++)
+        free(l->wanted[i].key);
+    free(l->wanted);
+    free(l->inner_name);
+    l->wanted = NULL;
+    l->wanted_count = l->missing_at = 0;
+    l->inner_name = NULL;
+}
+
+void pairs_list_close(struct pairs_list *l)
+{
+    if (!l)
+        return;
+    end_inner(l);
+    in_close(&l->in);
+    free(l->key.at);
+    free(l->shown.at);
+    free(l->caption.at);
+    free(l->picture.at);
+    free(l->line);
+    free(l);
+}
+
+/* ---- lines of path and caption --------------------------------------------------------------------------------- */
+
+static void note_problem(struct pairs_list *l, const char *why)
+{
+    if (!l->problem[0])
+        snprintf(l->problem, sizeof l->problem, "line %lld: %.300s", (long long)l->number, why);
+}
+
+static int set_key(struct pairs_list *l, const char *path)
+{
+    const char *start = pairs_skip_dot_slash(path), *dot = pairs_dot(start), *why;
+    const char *last = dot ? strrchr(dot, '.') + 1 : "", *known = pairs_picture_ext(last);
+    int rc = pairs_show_key(&l->shown, start, dot ? (size_t)(dot - start) : strlen(start), &why);
+
+    if (why)
+        note_problem(l, why);
+    snprintf(l->ext, sizeof l->ext, "%s", known ? known : last);
+    return rc;
+}
+
+static int take_picture(struct pairs_list *l, struct pair *pair, const char *path)
+{
+    char why[PAIRS_PROBLEM_MAX], text[PAIRS_PROBLEM_MAX];
+    int rc = pairs_file_read(path, &l->picture, PAIRS_MEMBER_MAX, why);
+
+    if (rc < 0)
+        return rc;
+    if (rc > 0) {
+        snprintf(text, sizeof text, "%.200s: %.200s", path, why);
+        note_problem(l, text);
+        return 0;
+    }
+    pair->picture = l->picture.at;
+    pair->picture_size = l->picture.size;
+    pair->picture_ext = l->ext;
+    return 0;
+}
+
+static int take_caption(struct pairs_list *l, struct pair *pair, const char *text, size_t size)
+{
+    const char *why = NULL;
+    int rc;
+
+    if (!text)
+        why = "no caption behind the path: a tab stands between the two";
+    else if (l->line_cut || size > PAIRS_CAPTION_MAX)
+        why = "the caption is longer than 1 MiB";
+    else if ((rc = pairs_bytes_set(&l->caption, text, size)) != 0)
+        return rc;
+    else
+        why = pairs_check_caption(&l->caption);
+    if (why) {
+        note_problem(l, why);
+        return 0;
+    }
+    pair->caption = (const char *)l->caption.at;
+    pair->caption_size = l->caption.size;
+    return 0;
+}
+
+static int next_path(struct pairs_list *l, struct pair *pair)
+{
+    char *tab;
+    int rc;
+
+    if ((rc = next_line(l)) <= 0)
+        return rc;
+    l->line_held = false;
+    l->problem[0] = 0;
+    if ((tab = memchr(l->line, '\t', l->line_size)))
+        *tab = 0;
+    if (strlen(l->line) != (tab ? (size_t)(tab - l->line) : l->line_size))
+        return err_set(ERR_FORMAT, "%s: line %lld: a NUL in the path", l->source, (long long)l->number);
+    if ((rc = set_key(l, l->line)) != 0)
+        return rc;
+    if ((l->want & PAIRS_PICTURE) && (rc = take_picture(l, pair, l->line)) != 0)
+        return rc;
+    if ((l->want & PAIRS_CAPTION) &&
+        (rc = take_caption(l, pair, tab ? tab + 1 : NULL, tab ? l->line_size - (size_t)(tab + 1 - l->line) : 0)) != 0)
+        return rc;
+    pair->key = (const char *)l->shown.at;
+    pair->source = l->source;
+    pair->problem = l->problem[0] ? l->problem : NULL;
+    return 1;
+}
+
+/* ---- lines of rejects ------------------------------------------------------------------------------------------ */
+
+static int compare_wanted(const void *a, const void *b)
+{
+    return strcmp(((const struct wanted *)a)->key, ((const struct wanted *)b)->key);
+}
+
+static int parse_reject(const struct pairs_list *l, char **source, char **key)
+{
+    json_error_t error;
+    json_t *object = json_loadb(l->line, l->line_size, JSON_REJECT_DUPLICATES, &error);
+    const char *s = json_string_value(json_object_get(object, "source"));
+    const char *k = json_string_value(json_object_get(object, "key"));
+    int rc = 0;
+
+    *source = *key = NULL;
+    if (!object)
+        rc = err_set(ERR_FORMAT, "%s: line %lld: %s", l->source, (long long)l->number, error.text);
+    else if (!s || !k)
+        rc = err_set(ERR_FORMAT, "%s: line %lld: no \"source\" and \"key\"", l->source, (long long)l->number);
+    else if (!(*source = strdup(s)) || !(*key = strdup(k)))
+        rc = err_set(ERR_NOMEM, "%s: no memory", l->source);
+    json_decref(object);
+    return rc;
+}
+
+static int add_wanted(struct pairs_list *l, char *key)
+{
+    size_t n = l->wanted_count;
+    struct wanted *more = l->wanted;
+
+    if ((n & (n - 1)) == 0 && !(more = realloc(l->wanted, (n ? 2 * n : 1) * sizeof *more)))
+        return err_set(ERR_NOMEM, "%s: no memory", l->source);
+    l->wanted = more;
+    l->wanted[l->wanted_count++] = (struct wanted){key, false};
+    return 0;
+}
+
+/* Gather the neighbouring lines of one source and open it.  1: open; 0: no more lines. */
+static int begin_inner(struct pairs_list *l)
+{
+    char *source, *key;
+    int rc;
+
+    while ((rc = next_line(l)) > 0) {
+        if ((rc = parse_reject(l, &source, &key)) != 0)
+            goto failed;
+        if (l->inner_name && strcmp(source, l->inner_name) != 0) {
+            free(source);
+            free(key);
+            rc = 1; /* the line stays at hand */
+            break;
+        }
+        l->line_held = false;
+        if ((rc = add_wanted(l, key)) != 0)
+            goto failed;
+        if (l->inner_name)
+            free(source);
+        else
+            l->inner_name = source;
+    }
+    if (rc < 0 || !l->inner_name)
+        return rc;
+    qsort(l->wanted, l->wanted_count, sizeof *l->wanted, compare_wanted);
+    rc = pairs_open_at(&l->inner, l->inner_name, l->want, true);
+    return rc == 0 ? 1 : rc;
+failed:
+    free(source);
+    free(key);
+    return rc;
+}
+
+/* Is key wanted?  The same key may be named twice, and may be met twice. */
+static bool is_wanted(struct pairs_list *l, const char *key)
+{
+    struct wanted name = {(char *)key, false}, *w;
+    size_t i;
+
+    if (!(w = bsearch(&name, l->wanted, l->wanted_count, sizeof *l->wanted, compare_wanted)))
+        return false;
+    for (i = (size_t)(w - l->wanted); i > 0 && strcmp(l->wanted[i - 1].key, key) == 0; i--)
+        ;
+    for (; i < l->wanted_count && strcmp(l->wanted[i].key, key) == 0; i++)
+        l->wanted[i].met = true;
+    return true;
+}
+
+/* Behind the source's end: a wanted key that was not met, as a record with a problem. */
+static bool next_missing(struct pairs_list *l, struct pair *pair)
+{
+    while (l->missing_at < l->wanted_count) {
+        struct wanted *w = &l->wanted[l->missing_at++];
+
+        if (w->met)
+            continue;
+        *pair = (struct pair){.key = w->key, .source = l->inner_name, .problem = "not there any more"};
+        return true;
+    }
+    return false;
+}
+
+static int next_reject(struct pairs_list *l, struct pair *pair)
+{
+    int rc;
+
+    for (;;) {
+        if (!l->inner && !l->wanted_count && (rc = begin_inner(l)) <= 0)
+            return rc;
+        while (l->inner && (rc = pairs_next(l->inner, pair)) != 0) {
+            if (rc < 0 || is_wanted(l, pair->key))
+                return rc;
+        }
+        pairs_close(l->inner);
+        l->inner = NULL;
+        if (next_missing(l, pair))
+            return 1;
+        end_inner(l);
+    }
+}
+
+int pairs_list_next(struct pairs_list *l, struct pair *pair)
+{
+    int rc;
+
+    if (l->kind == LIST_NEW) {
+        if ((rc = next_line(l)) <= 0)
+            return rc;
+        l->kind = l->line[0] == '{' ? LIST_REJECTS : LIST_PATHS;
+        if (l->kind == LIST_REJECTS && l->nested)
+            return err_set(ERR_FORMAT, "%s: a list of rejects inside another", l->source);
+    }
+    return l->kind == LIST_PATHS ? next_path(l, pair) : next_reject(l, pair);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* pairs_write.c -- a tar whose bytes depend on keys and contents alone: no times, no owners, one mode. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/pairs_in.h"
+
+struct pairs_writer {
+    struct out *out;         /* borrowed */
+    struct archive *archive; /* owned */
+    struct archive_entry *entry; /* owned */
+    int failed;              /* of out; its reason is recorded then */
+};
+
+static la_ssize_t write_block(struct archive *a, void *data, const void *bytes, size_t size)
+{
+    struct pairs_writer *w = data;
+
+    (void)a;
+    if (w->failed || (w->failed = out_write(w->out, bytes, size)) != 0)
+        return -1;
+    return (la_ssize_t)size;
+}
+
+static int write_error(struct pairs_writer *w)
+{
+    const char *text = archive_error_string(w->archive);
+
+    if (w->failed)
+        return w->failed;
+    return err_set(ERR_IO, "tar: %s", text ? text : "cannot write");
+}
+
+static int free_writer(struct pairs_writer *w, int rc)
+{
+    w->failed = rc ? rc : w->failed; /* nothing more is written */
+    archive_entry_free(w->entry);
+    archive_write_free(w->archive);
+    free(w);
+    return rc;
+}
+
+int pairs_create(struct pairs_writer **writer, struct out *out)
+{
+    struct pairs_writer *w = calloc(1, sizeof *w);
+
+    *writer = NULL;
+    if (!w)
+        return err_set(ERR_NOMEM, "no memory");
+    w->out = out;
+    w->archive = archive_write_new();
+    w->entry = archive_entry_new();
+    if (!w->archive || !w->entry)
+        return free_writer(w, err_set(ERR_NOMEM, "no memory"));
+    archive_write_set_format_pax_restricted(w->archive);
+    archive_write_set_option(w->archive, "pax", "hdrcharset", "BINARY"); /* keys are UTF-8 in every locale */
+    archive_write_set_bytes_per_block(w->archive, 10240);
+    if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
+        return free_writer(w, write_error(w));
+    *writer = w;
+    return 0;
+}
+
+int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size)
+{
+    struct pairs_bytes name = {0};
+    int rc;
+
+    if ((rc = pairs_member_name(&name, key, ext)) != 0)
+        goto out;
+    archive_entry_clear(w->entry);
+    archive_entry_set_pathname(w->entry, (const char *)name.at);
+    archive_entry_set_filetype(w->entry, AE_IFREG);
+    archive_entry_set_perm(w->entry, 0644);
+    archive_entry_set_size(w->entry, (la_int64_t)size);
+    archive_entry_set_mtime(w->entry, 0, 0);
+    if (archive_write_header(w->archive, w->entry) < ARCHIVE_WARN ||
+        (size > 0 && archive_write_data(w->archive, bytes, size) != (la_ssize_t)size))
+        rc = write_error(w);
+out:
+    free(name.at);
+    return rc;
+}
+
+int pairs_end(struct pairs_writer *w)
+{
+    if (!w)
+        return 0;
+    return free_writer(w, archive_write_close(w->archive) == ARCHIVE_OK ? 0 : write_error(w));
+}
