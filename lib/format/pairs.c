@@ -295,23 +295,32 @@ static int finish(struct pairs *p, struct pair *pair)
     return 0;
 }
 
+/* A record of the feed: neighbours that hold nothing we know are passed over. */
+static int next_record(struct pairs *p, struct pair *pair)
+{
+    int rc;
+
+    do {
+        if (p->failed || p->ended)
+            return p->failed;
+        if ((rc = gather(p)) <= 0)
+            return rc;
+    } while (!p->any && !p->near.size);
+    return (rc = finish(p, pair)) == 0 ? 1 : rc;
+}
+
 int pairs_next(struct pairs *p, struct pair *pair)
 {
     int rc;
 
     *pair = (struct pair){0};
-    if (p->list)
-        return pairs_list_next(p->list, pair);
-    do {
-        if (p->failed)
-            return err_set(p->failed, "%s", p->reason);
-        if (p->ended)
-            return 0;
-        if ((rc = gather(p)) <= 0) {
-            if (rc < 0)
-                snprintf(p->reason, sizeof p->reason, "%s", err_text());
-            return rc;
-        }
-    } while (!p->any && !p->near.size);
-    return (rc = finish(p, pair)) == 0 ? 1 : rc;
+    if (p->failed)
+        return err_set(p->failed, "%s", p->reason);
+    rc = p->list ? pairs_list_next(p->list, pair) : next_record(p, pair);
+    if (rc < 0) {
+        p->failed = rc;
+        snprintf(p->reason, sizeof p->reason, "%s", err_text());
+        *pair = (struct pair){0};
+    }
+    return rc;
 }

@@ -105,6 +105,7 @@ int pairs_archive_open(void **state, const char *path)
     archive_read_support_filter_lz4(s->archive);
     archive_read_support_format_tar(s->archive);
     archive_read_support_format_zip(s->archive);
+    archive_read_support_format_empty(s->archive);
     archive_read_set_option(s->archive, "tar", "read_concatenated_archives", "1");
     if (!standard) {
         s->zip_cut = is_cut_zip(path);
@@ -138,7 +139,7 @@ static int check_end(const struct archive_state *s)
 {
     if (s->zip_cut)
         return err_set(ERR_TRUNCATED, "%s: cut off: the zip's directory is not whole", s->name);
-    if (archive_filter_bytes(s->archive, 0) == 0)
+    if (archive_format(s->archive) == ARCHIVE_FORMAT_EMPTY)
         return err_set(ERR_TRUNCATED, "%s: is empty; an archive without members still has an end mark", s->name);
     if (is_tar(s) && archive_filter_bytes(s->archive, 0) <= s->position)
         return err_set(ERR_TRUNCATED, "%s: cut off after %lld members: no end mark", s->name, (long long)s->members);
