@@ -26,6 +26,8 @@
 
 #include "compute/device.h"
 
+#define ATTN_WIDTH_MAX 256 /* D */
+
 enum attn_kind { ATTN_DENSE, ATTN_ROW, ATTN_COLUMN, ATTN_CONV };
 
 struct attn {

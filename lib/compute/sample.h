@@ -13,6 +13,8 @@
  *
  * Shapes   x: [M,K]   y: [M,N]   bias: [N] or NULL   qkv: [M,3*A*D]   out: [M,A*D]   logits: [M,V]   token: [M] i32
  * Types    f32
+ * Order    cpu: each row the same bytes for any number of rows or threads
+ * Source   nucleus (top-p): Holtzman et al. 2020
  */
 #ifndef COMPUTE_SAMPLE_H
 #define COMPUTE_SAMPLE_H
@@ -33,12 +35,15 @@ must_check int op_thin_pack(struct device *dev, void *packed, const struct tenso
 must_check int op_thin(struct device *dev, const struct tensor *y, const struct tensor *x, const void *packed,
                        const struct tensor *bias, struct thin how);
 
+#define ATTN_CACHE_PANEL 16
+
 /* Keys and values of one layer: text parts [caption][A][text][D], image parts [sequence][A][keys][D], keys = image
- * positions kept (all, or w+1 for the row kind). */
+ * positions kept (all, or w+1 for the row kind).  Text and keys are rounded up to whole panels of ATTN_CACHE_PANEL, so that
+ * a backend may keep keys as [key/16][D][16]; the order inside a part is the backend's own. */
 struct attn_cache {
     void *text_k, *text_v, *image_k, *image_v; /* borrowed, f32 */
     int64_t captions, sequences;               /* capacities */
-    int64_t keys;
+    int64_t keys;                              /* image positions kept for a sequence */
 };
 
 /* Bytes of the four parts together for a mask kind. */
@@ -56,15 +61,19 @@ must_check int op_attn_cache(struct device *dev, const struct tensor *out, const
                              const struct tensor *qkv, const struct tensor *caption, const struct attn *a,
                              int64_t position);
 
+/* The logits are divided by the temperature, cut to the top_k most likely, then to the fewest most likely whose share of
+ * what is left reaches top_p; equal logits: lower tokens first.  The draw is a uniform u in (0,1) with 53 bits, words 0 and 1 of
+ * rng_draw; the token is the first, in order of numbers, whose cumulative share passes u. */
 struct choose {
-    float temperature; /* 0: the most likely token */
+    float temperature; /* >= 0; 0: the most likely token, nothing is drawn */
     int64_t top_k;     /* 0: all */
-    float top_p;       /* 1: all */
+    float top_p;       /* (0,1]; 1: all */
     struct rng rng;
     uint64_t slot;     /* element of the draw */
 };
 
-/* step: [M] host array, the address of each row's draw. */
+/* step: [M] host array, the address of each row's draw.
+ * ERR_ARG: a row holds NaN or +inf, or nothing above -inf; token is unspecified. */
 must_check int op_choose(struct device *dev, const struct tensor *token, const struct tensor *logits,
                          const uint64_t *step, const struct choose *how);
 

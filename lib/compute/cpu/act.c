@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Element-wise passes.  Blocks of PAR_BLOCK elements go to the threads in turn; within one the compiler vectorises. */
+#include "base/par.h"
+#include "compute/cpu/cpu.h"
+#include "compute/cpu/vec.h"
+
+#define SLOPE 1.702f
+
+vec_inline vec sigmoid(vec x)
+{
+    return 1.0f / (1.0f + vec_exp(x * -SLOPE));
+}
+
+vec_inline vec gelu(vec x)
+{
+    return x * sigmoid(x);
+}
+
+/* d/dx x s(cx) = s (1 + cx (1 - s)) */
+vec_inline vec gelu_slope(vec x)
+{
+    vec s = sigmoid(x);
+
+    return s * (1.0f + x * SLOPE * (1.0f - s));
+}
+
+int cpu_gelu(void *self, tensor_in y, tensor_in x)
+{
+    int64_t n = tensor_elements(x), whole = n - n % VEC;
+    const float *in = F32(x);
+    float *out = F32(y);
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < whole; i += VEC)
+        vec_store(out + i, gelu(vec_load(in + i)));
+    if (whole < n)
+        vec_store_part(out + whole, gelu(vec_load_part(in + whole, n - whole, 0.0f)), n - whole);
+    return 0;
+}
+
+int cpu_gelu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x)
+{
+    int64_t n = tensor_elements(x), whole = n - n % VEC;
+    const float *in = F32(x), *d = F32(dy);
+    float *out = F32(dx);
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < whole; i += VEC)
+        vec_store(out + i, vec_load(d + i) * gelu_slope(vec_load(in + i)));
+    if (whole < n) {
+        vec slope = gelu_slope(vec_load_part(in + whole, n - whole, 0.0f));
+
+        vec_store_part(out + whole, vec_load_part(d + whole, n - whole, 0.0f) * slope, n - whole);
+    }
+    return 0;
+}
+
+int cpu_relu(void *self, tensor_in y, tensor_in x)
+{
+    int64_t n = tensor_elements(x);
+    const float *in = F32(x);
+    float *out = F32(y);
+
+    (void)self;
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        out[i] = in[i] > 0.0f ? in[i] : in[i] != in[i] ? in[i] : 0.0f;
+    return 0;
+}
+
+int cpu_relu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y)
+{
+    int64_t n = tensor_elements(y);
+    const float *d = F32(dy), *at = F32(y);
+    float *out = F32(dx);
+
+    (void)self;
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        out[i] = at[i] > 0.0f ? d[i] : 0.0f;
+    return 0;
+}
+
+int cpu_add(void *self, tensor_in y, tensor_in x, float s)
+{
+    int64_t n = tensor_elements(x);
+    const float *in = F32(x);
+    float *out = F32(y);
+
+    (void)self;
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        out[i] += s * in[i];
+    return 0;
+}
+
+int cpu_copy(void *self, tensor_in y, tensor_in x)
+{
+    int64_t n = tensor_elements(x), blocks = (n + PAR_BLOCK - 1) / PAR_BLOCK;
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t block = 0; block < blocks; block++) {
+        int64_t at = block * PAR_BLOCK, count = n - at < PAR_BLOCK ? n - at : PAR_BLOCK;
+
+        memmove(F32(y) + at, F32(x) + at, (size_t)count * sizeof(float));
+    }
+    return 0;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/loss.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "compute/cpu/cpu.h"
+#include "compute/cpu/vec.h"
+
+static float row_largest(const float *x, int64_t n)
+{
+    vec top = vec_all(-INFINITY);
+    int64_t i = 0;
+
+    for (; i + VEC <= n; i += VEC)
+        top = vec_max(vec_load(x + i), top);
+    if (i < n)
+        top = vec_max(vec_load_part(x + i, n - i, -INFINITY), top);
+    return vec_largest(top);
+}
+
+/* Sum of exp(x - top); with keep, x becomes exp(x - top). */
+static float row_exp(float *x, int64_t n, float top, bool keep)
+{
+    vec sum = vec_all(0.0f), e;
+    int64_t i = 0;
+
+    for (; i + VEC <= n; i += VEC) {
+        e = vec_exp(vec_load(x + i) - top);
+        sum += e;
+        if (keep)
+            vec_store(x + i, e);
+    }
+    if (i < n) {
+        e = vec_exp(vec_load_part(x + i, n - i, -INFINITY) - top);
+        sum += e;
+        if (keep)
+            vec_store_part(x + i, e, n - i);
+    }
+    return vec_sum(sum);
+}
+
+int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale)
+{
+    int64_t rows = x->shape[0], n = x->shape[1];
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t m = 0; m < rows; m++) {
+        float *row = F32(x) + m * n, top, sum, factor, aim;
+        int64_t t = I32(target)[m];
+
+        assert(t < n);
+        if (t < 0) {
+            F32(loss)[m] = 0.0f;
+            if (scale != 0.0f)
+                memset(row, 0, (size_t)n * sizeof *row);
+            continue;
+        }
+        aim = row[t];
+        top = row_largest(row, n);
+        sum = row_exp(row, n, top, scale != 0.0f);
+        F32(loss)[m] = logf(sum) + (top - aim);
+        if (scale == 0.0f)
+            continue;
+        factor = scale / sum;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            row[i] *= factor;
+        row[t] -= scale;
+    }
+    return 0;
+}

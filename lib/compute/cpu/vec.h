@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* vec.h -- registers of VEC floats, for kernels whose order of sums must not be the compiler's choice.
+ *
+ * GCC's and clang's vector types, at the width of the level that a file is compiled for (isa.h).  Arithmetic is written
+ * with operators; what they lack stands here.  vec_sum always adds in the same order.
+ */
+#ifndef COMPUTE_CPU_VEC_H
+#define COMPUTE_CPU_VEC_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined __AVX512F__
+#include <immintrin.h>
+#define VEC 16
+#elif defined __AVX2__ && defined __FMA__
+#include <immintrin.h>
+#define VEC 8
+#else
+#define VEC 4
+#endif
+
+#if defined __AVX512F__ || defined __aarch64__
+#define VEC_REGISTERS 32
+#else
+#define VEC_REGISTERS 16
+#endif
+
+typedef float vec __attribute__((vector_size(4 * VEC)));
+typedef int32_t veci __attribute__((vector_size(4 * VEC)));
+typedef float vec_near __attribute__((vector_size(4 * VEC), aligned(4), may_alias)); /* at any address */
+
+#define vec_inline static inline __attribute__((always_inline))
+
+vec_inline vec vec_load(const float *p)
+{
+    return *(const vec_near *)p;
+}
+
+vec_inline void vec_store(float *p, vec x)
+{
+    *(vec_near *)p = x;
+}
+
+vec_inline vec vec_all(float x)
+{
+    return x - (vec){0};
+}
+
+/* a * b + c, rounded once where the processor can */
+vec_inline vec vec_fma(vec a, vec b, vec c)
+{
+#if VEC == 16
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VEC == 8
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* yes where the lane of mask is -1, no where it is 0 */
+vec_inline vec vec_select(veci mask, vec yes, vec no)
+{
+    return (vec)((mask & (veci)yes) | (~mask & (veci)no));
+}
+
+/* b where a is NaN */
+vec_inline vec vec_max(vec a, vec b)
+{
+#if VEC == 16
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif VEC == 8
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+    return vec_select(a > b, a, b);
+#endif
+}
+
+/* The first n < VEC floats at p; other lanes get fill. */
+vec_inline vec vec_load_part(const float *p, int64_t n, float fill)
+{
+#if VEC == 16
+    return (vec)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)((1u << n) - 1), p);
+#else
+    float lane[VEC];
+
+    for (int i = 0; i < VEC; i++)
+        lane[i] = i < n ? p[i] : fill;
+    return vec_load(lane);
+#endif
+}
+
+vec_inline void vec_store_part(float *p, vec x, int64_t n)
+{
+#if VEC == 16
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#else
+    for (int i = 0; i < n; i++)
+        p[i] = x[i];
+#endif
+}
+
+/* Lanes are added in halves: i and i + VEC/2, and so on. */
+vec_inline float vec_sum(vec x)
+{
+    float lane[VEC];
+
+    vec_store(lane, x);
+    for (int half = VEC / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+vec_inline float vec_largest(vec x)
+{
+    float lane[VEC];
+
+    vec_store(lane, x);
+    for (int half = VEC / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+}
+
+/* As cpu_exp of math.h: 0 below -87, +inf above 88.72, NaN stays NaN. */
+vec_inline vec vec_exp(vec x)
+{
+    const vec shift = vec_all(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+    vec t = vec_fma(x, vec_all(1.44269504f), shift), n = t - shift;
+    vec r = vec_fma(n, vec_all(-0.693359375f), x), p = vec_all(1.9875691500e-4f);
+
+    r = vec_fma(n, vec_all(2.12194440e-4f), r);
+    p = vec_fma(p, r, vec_all(1.3981999507e-3f));
+    p = vec_fma(p, r, vec_all(8.3334519073e-3f));
+    p = vec_fma(p, r, vec_all(4.1665795894e-2f));
+    p = vec_fma(p, r, vec_all(1.6666665459e-1f));
+    p = vec_fma(p, r, vec_all(5.0000001201e-1f));
+    p = vec_fma(p, r * r, r + 1.0f);
+    p = (vec)((veci)p + ((veci)t << 23));
+    p = (vec)((veci)p & ~(x < -87.0f));
+    p = vec_select(x > 88.72283f, vec_all(INFINITY), p);
+    return vec_select(x == x, p, x);
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/loss.h"
+
+#include "compute/backend.h"
+#include "compute/check.h"
+
+int op_cross_entropy(struct device *dev, const struct tensor *loss, const struct tensor *x, const struct tensor *target,
+                     float scale)
+{
+    int rc;
+
+    if ((rc = check_rank("cross entropy: x", x, DTYPE_F32, 2)) != 0 ||
+        (rc = check_f32("cross entropy: loss", loss, x->shape[0])) != 0 ||
+        (rc = check_i32("cross entropy: target", target, x->shape[0])) != 0)
+        return rc;
+    return dev->ops->cross_entropy(dev->self, loss, x, target, scale);
+}
