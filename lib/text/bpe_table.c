@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "text/bpe_table.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "text/normalise.h"
+
+static int fill_bytes(struct bpe *b)
+{
+    bool seen[256] = {false};
+
+    for (uint32_t id = 0; id < b->vocab; id++)
+        if (b->at[id + 1] - b->at[id] == 1) {
+            uint8_t byte = (uint8_t)b->bytes[b->at[id]];
+
+            seen[byte] = true;
+            b->byte_id[byte] = (uint16_t)id;
+        }
+    for (int byte = 0; byte < 256; byte++)
+        if (!seen[byte])
+            return err_set(ERR_UNSUPPORTED, "a vocabulary without byte 0x%02x", byte);
+    return 0;
+}
+
+static int fill_slots(struct bpe *b)
+{
+    uint32_t places = 16;
+
+    while (places < 2 * b->merges)
+        places *= 2;
+    if (!(b->slot = malloc(places * sizeof *b->slot)))
+        return err_set(ERR_NOMEM, "no memory for %u merges", b->merges);
+    b->slot_mask = places - 1;
+    for (uint32_t i = 0; i < places; i++)
+        b->slot[i] = (struct bpe_rank){0, BPE_NO_RANK};
+    for (uint32_t rank = 0; rank < b->merges; rank++) {
+        uint32_t pair = (uint32_t)b->merge[rank].left << 16 | b->merge[rank].right;
+        uint32_t i = bpe_slot_of(pair) & b->slot_mask;
+
+        while (b->slot[i].rank != BPE_NO_RANK && b->slot[i].pair != pair)
+            i = (i + 1) & b->slot_mask;
+        if (b->slot[i].rank != BPE_NO_RANK)
+            return err_set(ERR_FORMAT, "merges %u and %u are of the same pair", b->slot[i].rank, rank);
+        b->slot[i] = (struct bpe_rank){pair, rank};
+    }
+    return 0;
+}
+
+static void add_u32(struct digest_sum *sum, uint32_t value)
+{
+    uint8_t bytes[4];
+
+    put_u32(bytes, value);
+    digest_add(sum, bytes, sizeof bytes);
+}
+
+/* The bytes that formats/tokenizer.md names. */
+static int fill_digest(struct bpe *b)
+{
+    struct digest_sum *sum = digest_start();
+    const char *name = split_name[b->split];
+
+    if (!sum)
+        return err_set(ERR_NOMEM, "no memory for a digest");
+    digest_add(sum, "armchair bpe 1\n", 15);
+    if (b->how & NORMALISE_NFC)
+        digest_add(sum, "nfc\n", 4);
+    if (b->how & NORMALISE_LOWER)
+        digest_add(sum, "lower\n", 6);
+    digest_add(sum, name, strlen(name));
+    digest_add(sum, "\n", 1);
+    add_u32(sum, b->vocab);
+    for (uint32_t id = 0; id < b->vocab; id++) {
+        add_u32(sum, b->at[id + 1] - b->at[id]);
+        digest_add(sum, b->bytes + b->at[id], b->at[id + 1] - b->at[id]);
+    }
+    add_u32(sum, b->merges);
+    for (uint32_t rank = 0; rank < b->merges; rank++) {
+        add_u32(sum, b->merge[rank].left);
+        add_u32(sum, b->merge[rank].right);
+    }
+    b->digest = digest_end(sum);
+    return 0;
+}
+
+int bpe_finish(struct bpe *b)
+{
+    int rc;
+
+    if ((rc = fill_bytes(b)) != 0 || (rc = fill_slots(b)) != 0)
+        return rc;
+    return fill_digest(b);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* bpe_table.h -- what is inside a bpe: for the files of this module only. */
+#ifndef TEXT_BPE_TABLE_H
+#define TEXT_BPE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "format/digest.h"
+#include "text/split.h"
+
+#define BPE_VOCAB_MAX 65536u
+#define BPE_MERGES_MAX (1u << 20)    /* two merges may make the same token, so there may be more than ids */
+#define BPE_TOKEN_MAX (1u << 16)     /* bytes of one token */
+#define BPE_NO_RANK UINT32_MAX
+
+struct bpe_merge {
+    uint16_t left, right, made; /* ids; made is the token of both one after the other */
+};
+
+struct bpe_rank {
+    uint32_t pair; /* left << 16 | right */
+    uint32_t rank; /* BPE_NO_RANK: an empty place */
+};
+
+struct bpe {
+    enum split split;
+    int how;                 /* enum normalise */
+    uint32_t vocab;          /* ids, 256..BPE_VOCAB_MAX */
+    char *bytes;             /* owned: all tokens one after the other */
+    uint32_t *at;            /* owned [vocab + 1]: where in bytes */
+    uint16_t byte_id[256];   /* the id of each byte */
+    uint32_t merges;
+    struct bpe_merge *merge; /* owned [merges], by rank */
+    struct bpe_rank *slot;   /* owned: pairs to ranks, open addressing */
+    uint32_t slot_mask;      /* places - 1; at least half are empty */
+    struct digest digest;
+};
+
+static inline uint32_t bpe_slot_of(uint32_t pair)
+{
+    uint32_t h = pair * 0x9E3779B1u;
+
+    return h ^ h >> 15;
+}
+
+/* The rank of a pair; BPE_NO_RANK: no merge. */
+static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t right)
+{
+    uint32_t pair = left << 16 | right;
+
+    for (uint32_t i = bpe_slot_of(pair) & b->slot_mask;; i = (i + 1) & b->slot_mask)
+        if (b->slot[i].pair == pair || b->slot[i].rank == BPE_NO_RANK)
+            return b->slot[i].rank;
+}
+
+/* Build slot, byte_id and digest from how, split, vocab, bytes, at, merges and merge (left, right and made filled in).
+ * ERR_FORMAT a pair with two merges; ERR_UNSUPPORTED a byte without a token; ERR_NOMEM. */
+must_check int bpe_finish(struct bpe *b);
+
+#endif

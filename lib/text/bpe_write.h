@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* bpe_write.h -- a vocabulary as tokenizer.json.  The same vocabulary always gives the same bytes. */
+#ifndef TEXT_BPE_WRITE_H
+#define TEXT_BPE_WRITE_H
+
+#include "base/err.h"
+#include "base/io.h"
+#include "text/bpe.h"
+
+must_check int bpe_write(const struct bpe *b, struct out *out);
+
+#endif
