@@ -3,17 +3,21 @@
  *
  * Easy to get wrong: a tar that is cut between two members looks to libarchive like its end.  The end mark (a block of
  * zeros) moves the position, so a tar whose position stands still at its end was cut.  A zip that is cut is read from the
- * front and ends where its directory would begin, so the directory's own end is looked for when the file is opened. */
+ * front and ends where its directory would begin, so the directory's own end is looked for when the file is opened.
+ * libarchive gives names in the locale's characters and drops what the locale lacks: names are UTF-8 here whatever the
+ * user's locale is, so it runs under one that has them all. */
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "format/pairs_in.h"
 
 #define BLOCK 65536
@@ -24,6 +28,7 @@ struct archive_state {
     struct archive_entry *entry; /* borrowed from archive: the member at hand */
     const char *name;            /* borrowed from pairs: the source, for messages */
     struct in in;                /* stdin only */
+    locale_t utf8;               /* owned; 0: not to be had */
     char *path;                  /* owned: the member's */
     int64_t position;            /* behind the last member's data, in the unpacked archive */
     int64_t members;
@@ -35,6 +40,8 @@ static void close_archive(void *state)
     struct archive_state *s = state;
 
     archive_read_free(s->archive);
+    if (s->utf8)
+        freelocale(s->utf8);
     free(s->path);
     free(s);
 }
@@ -76,7 +83,9 @@ static bool is_cut_zip(const char *path)
     size = st.st_size < ZIP_END_MAX ? (size_t)st.st_size : ZIP_END_MAX;
     if (!(tail = malloc(size)) || pread(fd, tail, size, st.st_size - (off_t)size) != (ssize_t)size)
         goto out;
-    cut = memmem(tail, size, "PK\5\6", 4) == NULL;
+    cut = true;
+    for (const uint8_t *p = tail; cut && (p = memmem(p, size - (size_t)(p - tail), "PK\5\6", 4)); p++)
+        cut = p + 22 > tail + size || p + 22 + get_u16(p + 20) > tail + size;
 out:
     free(tail);
     if (fd >= 0)
@@ -96,6 +105,7 @@ int pairs_archive_open(void **state, const char *path)
         return err_set(ERR_NOMEM, "%s: no memory", path);
     }
     s->name = standard ? "stdin" : path;
+    s->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     if (standard && (rc = in_open(&s->in, path)) != 0)
         goto failed;
     archive_read_support_filter_gzip(s->archive);
@@ -146,11 +156,14 @@ static int check_end(const struct archive_state *s)
     return 0;
 }
 
-static const char *entry_path(struct archive_entry *entry)
+static int next_header(struct archive_state *s)
 {
-    const char *path = archive_entry_pathname_utf8(entry);
+    locale_t before = s->utf8 ? uselocale(s->utf8) : (locale_t)0;
+    int rc = archive_read_next_header(s->archive, &s->entry);
 
-    return path ? path : archive_entry_pathname(entry);
+    if (s->utf8)
+        uselocale(before);
+    return rc;
 }
 
 static int next_archive(void *state, const char **path)
@@ -165,7 +178,7 @@ static int next_archive(void *state, const char **path)
             return archive_error(s);
         s->position = archive_filter_bytes(s->archive, 0);
         s->entry = NULL;
-        rc = archive_read_next_header(s->archive, &s->entry);
+        rc = next_header(s);
         if (rc == ARCHIVE_EOF)
             return check_end(s);
         if (rc == ARCHIVE_RETRY)
@@ -173,7 +186,7 @@ static int next_archive(void *state, const char **path)
         if (rc == ARCHIVE_FATAL || rc == ARCHIVE_FAILED)
             return archive_error(s);
         s->members++;
-        name = entry_path(s->entry);
+        name = archive_entry_pathname(s->entry);
         if (!name)
             return err_set(ERR_FORMAT, "%s: member %lld has no name", s->name, (long long)s->members);
         name = pairs_skip_dot_slash(name);

@@ -2,6 +2,7 @@
 /* pairs_write.c -- a tar whose bytes depend on keys and contents alone: no times, no owners, one mode. */
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct pairs_writer {
     struct out *out;         /* borrowed */
     struct archive *archive; /* owned */
     struct archive_entry *entry; /* owned */
+    locale_t utf8;           /* owned; 0: not to be had */
     int failed;              /* of out; its reason is recorded then */
 };
 
@@ -38,6 +40,8 @@ static int free_writer(struct pairs_writer *w, int rc)
     w->failed = rc ? rc : w->failed; /* nothing more is written */
     archive_entry_free(w->entry);
     archive_write_free(w->archive);
+    if (w->utf8)
+        freelocale(w->utf8);
     free(w);
     return rc;
 }
@@ -50,17 +54,28 @@ int pairs_create(struct pairs_writer **writer, struct out *out)
     if (!w)
         return err_set(ERR_NOMEM, "no memory");
     w->out = out;
+    w->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     w->archive = archive_write_new();
     w->entry = archive_entry_new();
     if (!w->archive || !w->entry)
         return free_writer(w, err_set(ERR_NOMEM, "no memory"));
     archive_write_set_format_pax_restricted(w->archive);
-    archive_write_set_option(w->archive, "pax", "hdrcharset", "BINARY"); /* keys are UTF-8 in every locale */
     archive_write_set_bytes_per_block(w->archive, 10240);
     if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
         return free_writer(w, write_error(w));
     *writer = w;
     return 0;
+}
+
+/* Names are UTF-8 whatever the user's locale is. */
+static int write_header(struct pairs_writer *w)
+{
+    locale_t before = w->utf8 ? uselocale(w->utf8) : (locale_t)0;
+    int rc = archive_write_header(w->archive, w->entry);
+
+    if (w->utf8)
+        uselocale(before);
+    return rc;
 }
 
 int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size)
@@ -76,7 +91,7 @@ int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const vo
     archive_entry_set_perm(w->entry, 0644);
     archive_entry_set_size(w->entry, (la_int64_t)size);
     archive_entry_set_mtime(w->entry, 0, 0);
-    if (archive_write_header(w->archive, w->entry) < ARCHIVE_WARN ||
+    if (write_header(w) < ARCHIVE_WARN ||
         (size > 0 && archive_write_data(w->archive, bytes, size) != (la_ssize_t)size))
         rc = write_error(w);
 out:
