@@ -218,15 +218,13 @@ static char *trim(char *s)
     return s;
 }
 
-/* The file's text stays allocated: string options point into it. */
-static void read_config(const struct tool *tool, const char *path)
+/* Lines "word = value".  The text is cut up in place and must stay: string options point into it.  only: the one word to
+ * take, or NULL for all but the preset, which is chosen before anything is set. */
+static void set_lines(const struct tool *tool, const char *where, char *text, const char *only)
 {
-    char *text, *line, *rest;
-    size_t size;
+    char *line, *rest;
     int number = 0;
 
-    if (file_read(path, 1 << 20, &text, &size) != 0)
-        tool_usage(tool, "--config: %s", err_text());
     for (line = text; line; line = rest) {
         const struct tool_option *o;
         char *equals;
@@ -238,13 +236,39 @@ static void read_config(const struct tool *tool, const char *path)
         if (*line == 0 || *line == '#')
             continue;
         if (!(equals = strchr(line, '=')))
-            tool_usage(tool, "%s:%d: not \"word = value\"", path, number);
+            tool_usage(tool, "%s:%d: not \"word = value\"", where, number);
         *equals = 0;
         line = trim(line);
         if (!(o = find_option(tool, line)))
-            tool_usage(tool, "%s:%d: no option --%s", path, number, line);
-        set_value(tool, o, trim(equals + 1));
+            tool_usage(tool, "%s:%d: no option --%s", where, number, line);
+        if (only ? strcmp(line, only) == 0 : strcmp(line, "preset") != 0)
+            set_value(tool, o, trim(equals + 1));
     }
+}
+
+/* The file's text stays allocated. */
+static void read_config(const struct tool *tool, const char *path, const char *only)
+{
+    char *text;
+    size_t size;
+
+    if (file_read(path, 1 << 20, &text, &size) != 0)
+        tool_usage(tool, "--config: %s", err_text());
+    set_lines(tool, path, text, only);
+}
+
+static void set_preset(const struct tool *tool, const struct tool_preset *presets)
+{
+    const struct tool_option *o = find_option(tool, "preset");
+
+    for (const struct tool_preset *p = presets; o && p && p->name; p++)
+        if (strcmp(p->name, *(const char **)o->to) == 0) {
+            char *text = strdup(p->settings);
+
+            if (!text)
+                tool_usage(tool, "no memory");
+            set_lines(tool, p->name, text, NULL);
+        }
 }
 
 /* What a provenance line leaves out: where data goes and how many hands do the work change no byte of it. */
@@ -277,8 +301,26 @@ static void write_provenance(const struct tool *tool)
             *p = ' ';
 }
 
-/* Two passes over argv: --config, help and version first, so that the command line wins over the file. */
-void tool_start(struct tool *tool, int argc, char **argv)
+/* In this order, so that each wins over the one before: the preset that a --config names, the preset of the command line,
+ * the chosen preset's settings, the --config files, the command line. */
+enum pass { PASS_CONFIG_PRESET, PASS_PRESET, PASS_CONFIG, PASS_OPTIONS, PASSES };
+
+static void take_option(struct tool *tool, int pass, int code, int n)
+{
+    const struct tool_option *o = NULL;
+
+    if (code == CODE_CONFIG && (pass == PASS_CONFIG_PRESET || pass == PASS_CONFIG))
+        read_config(tool, optarg, pass == PASS_CONFIG ? NULL : "preset");
+    if (code == 'q' || code == 'v')
+        tool->verbose += pass != PASS_OPTIONS ? 0 : code == 'v' ? 1 : -1;
+    for (int i = 0; i < n && !o; i++)
+        if (code == CODE_WORD + i || code == tool->options[i].letter)
+            o = &tool->options[i];
+    if (o && (pass == PASS_OPTIONS || (pass == PASS_PRESET && strcmp(o->word, "preset") == 0)))
+        set_value(tool, o, o->type == OPT_FLAG ? NULL : optarg);
+}
+
+void tool_start_presets(struct tool *tool, const struct tool_preset *presets, int argc, char **argv)
 {
     int n = table_size(tool), code;
     struct option *words = calloc((size_t)n + 6, sizeof *words);
@@ -304,36 +346,24 @@ void tool_start(struct tool *tool, int argc, char **argv)
     words[n + 3] = (struct option){"quiet", no_argument, NULL, 'q'};
     words[n + 4] = (struct option){"verbose", no_argument, NULL, 'v'};
 
-    for (int pass = 0; pass < 2; pass++) {
+    for (int pass = 0; pass < PASSES; pass++) {
+        if (pass == PASS_CONFIG)
+            set_preset(tool, presets);
         optind = 0; /* glibc: start again */
         while ((code = getopt_long(argc, argv, letters, words, NULL)) != -1) {
-            const struct tool_option *o = NULL;
-
             if (code == ':')
                 tool_usage(tool, "%s needs an argument", argv[optind - 1]);
             if (code == '?')
                 tool_usage(tool, "no option %s", argv[optind - 1]);
-            if (code == CODE_HELP)
+            if (code == CODE_HELP) {
+                set_preset(tool, presets);
                 help(tool);
+            }
             if (code == CODE_VERSION) {
                 printf("%s (Armchair) %s\n", tool->name, TOOL_VERSION);
                 exit(fflush(stdout) == 0 ? 0 : 1);
             }
-            if (code == CODE_CONFIG) {
-                if (pass == 0)
-                    read_config(tool, optarg);
-                continue;
-            }
-            if (code == 'q' || code == 'v') {
-                tool->verbose += pass == 0 ? 0 : code == 'v' ? 1 : -1;
-                continue;
-            }
-            if (pass == 0)
-                continue;
-            for (int i = 0; i < n && !o; i++)
-                if (code == CODE_WORD + i || code == tool->options[i].letter)
-                    o = &tool->options[i];
-            set_value(tool, o, o->type == OPT_FLAG ? NULL : optarg);
+            take_option(tool, pass, code, n);
         }
     }
     free(words);
@@ -344,6 +374,11 @@ void tool_start(struct tool *tool, int argc, char **argv)
     if (tool->max_args >= 0 && tool->arg_count > tool->max_args)
         tool_usage(tool, "too many arguments: %s", tool->arg[tool->max_args]);
     write_provenance(tool);
+}
+
+void tool_start(struct tool *tool, int argc, char **argv)
+{
+    tool_start_presets(tool, NULL, argc, argv);
 }
 
 const char *tool_provenance(const struct tool *tool)

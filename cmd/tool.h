@@ -14,7 +14,7 @@
  *
  * and main calls tool_start(&tool, argc, argv), works, and returns tool_finish(&tool, rc).
  * The initial value of a destination is the default that --help shows.  --config FILE holds lines "word = value"
- * (# starts a comment); the command line wins over it.  -q, -v, --help, --version and --config belong to every program.
+ * (# starts a comment); the command line wins over it, and it over a --preset (tool_start_presets).  -q, -v, --help, --version and --config belong to every program.
  *
  * Exit status   0 done; 1 failed; 2 called wrongly; 75 stopped on request after saving (ERR_STOPPED)
  */
@@ -77,6 +77,15 @@ struct tool {
 
 /* Parse; prints help or version and exits 0; exits 2 with one line when called wrongly. */
 void tool_start(struct tool *tool, int argc, char **argv);
+
+/* The same for a program with an option "preset" (OPT_CHOICE, its destination a const char * that names the default).
+ * The chosen preset's lines "word = value" stand for defaults: --config and the command line win over them. */
+struct tool_preset {
+    const char *name;     /* NULL ends the list */
+    const char *settings; /* "hid = 256\nblocks = 2" */
+};
+
+void tool_start_presets(struct tool *tool, const struct tool_preset *presets, int argc, char **argv);
 
 /* Exit 2 with "name: reason"; for what the table cannot check. */
 _Noreturn void tool_usage(const struct tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
