@@ -22,6 +22,8 @@ struct cpu {
 
 /* Working memory until the next call, 64-byte aligned, not zeroed; NULL when there is none (reason recorded). */
 void *cpu_scratch(struct cpu *cpu, size_t size);
+/* sum[n] += gain * column sums of x [m,n]; uses the scratch. */
+int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t n, float gain);
 
 #define F32(t) ((float *)(t)->data)
 #define I32(t) ((int32_t *)(t)->data)

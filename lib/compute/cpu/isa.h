@@ -53,6 +53,7 @@
 #define cpu_cache_text CPU_NAME(cpu_cache_text)
 #define cpu_attn_cache CPU_NAME(cpu_attn_cache)
 #define cpu_choose CPU_NAME(cpu_choose)
+#define cpu_add_rows CPU_NAME(cpu_add_rows)
 #define cpu_scratch CPU_NAME(cpu_scratch)
 #endif
 

@@ -42,9 +42,13 @@ static void sum_block(float *sum, const float *x, int64_t rows, int64_t stride, 
 
 int cpu_sum_rows(void *self, tensor_in db, tensor_in dy)
 {
-    int64_t m = dy->shape[0], n = dy->shape[1], blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK;
-    const float *x = F32(dy);
-    float *sum = F32(db), *part = cpu_scratch(self, (size_t)(blocks * n) * sizeof *part);
+    return cpu_add_rows(self, F32(db), F32(dy), dy->shape[0], dy->shape[1], 1.0f);
+}
+
+int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t n, float gain)
+{
+    int64_t blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK;
+    float *part = cpu_scratch(cpu, (size_t)(blocks * n) * sizeof *part);
 
     if (!part)
         return ERR_NOMEM;
@@ -58,6 +62,6 @@ int cpu_sum_rows(void *self, tensor_in db, tensor_in dy)
     for (int64_t i = 0; i < blocks; i++)
 #pragma omp simd
         for (int64_t j = 0; j < n; j++)
-            sum[j] += part[i * n + j];
+            sum[j] += gain * part[i * n + j];
     return 0;
 }

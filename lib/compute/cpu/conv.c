@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* conv.c -- convolutions, NHWC: 1x1 as products of matrices, the others through oneDNN.
+ *
+ * The gain goes into the weights and the bias (it is linear), so that oneDNN's post-operations are the plain sum and ReLU.
+ * The gradient of the input is a convolution too: of dy with the weights transposed and turned by 180 degrees.
+ */
+#include "compute/cpu/cpu.h"
+
+#include "compute/cpu/dnnl.h"
+
+static int64_t pixels(tensor_in x)
+{
+    return x->shape[0] * x->shape[1] * x->shape[2];
+}
+
+static void scale(float *y, const float *x, int64_t count, float gain)
+{
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        y[i] = gain * x[i];
+}
+
+static void add_scaled(float *y, const float *x, int64_t count, float gain)
+{
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        y[i] += gain * x[i];
+}
+
+static void apply_mask(float *dx, const float *mask, int64_t count)
+{
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        dx[i] = mask[i] > 0.0f ? dx[i] : 0.0f;
+}
+
+/* turned [I,O,K,K] = gain * w [O,I,K,K] turned by 180 degrees */
+static void turn(float *turned, const float *w, int64_t out, int64_t in, int64_t taps, float gain)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < in; i++)
+        for (int64_t o = 0; o < out; o++)
+            for (int64_t t = 0; t < taps; t++)
+                turned[(i * out + o) * taps + t] = gain * w[(o * in + i) * taps + taps - 1 - t];
+}
+
+int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how)
+{
+    struct cpu *cpu = self;
+    int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
+    const float *kernel = F32(w), *b = bias ? F32(bias) : NULL;
+    struct cpu_dnnl_matmul product = {.m = pixels(x), .n = o, .k = i, .tb = true, .add = how.add, .relu = how.relu};
+    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu};
+
+    if (how.gain != 1.0f) {
+        float *scaled = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *scaled);
+
+        if (!scaled)
+            return ERR_NOMEM;
+        scale(scaled, kernel, weights, how.gain);
+        kernel = scaled;
+        if (b) {
+            scale(scaled + weights, b, o, how.gain);
+            b = scaled + weights;
+        }
+    }
+    return k == 1 ? cpu_dnnl_matmul(cpu->dnnl, F32(y), F32(x), kernel, b, product)
+                  : cpu_dnnl_conv(cpu->dnnl, F32(y), F32(x), kernel, b, shape);
+}
+
+int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how)
+{
+    struct cpu *cpu = self;
+    int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
+    struct cpu_dnnl_matmul product = {.m = pixels(dy), .n = i, .k = o, .add = how.add};
+    struct cpu_dnnl_conv shape = {dy->shape[0], dy->shape[1], dy->shape[2], o, i, k, how.add, false};
+    float *kernel = F32(w);
+    int rc;
+
+    if (k > 1 || how.gain != 1.0f) {
+        if (!(kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel)))
+            return ERR_NOMEM;
+        if (k == 1)
+            scale(kernel, F32(w), weights, how.gain);
+        else
+            turn(kernel, F32(w), o, i, k * k, how.gain);
+    }
+    rc = k == 1 ? cpu_dnnl_matmul(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, product)
+                : cpu_dnnl_conv(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, shape);
+    if (rc == 0 && mask)
+        apply_mask(F32(dx), F32(mask), tensor_elements(dx));
+    return rc;
+}
+
+int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how)
+{
+    struct cpu *cpu = self;
+    int64_t o = dw->shape[0], i = dw->shape[1], k = dw->shape[2], weights = tensor_elements(dw);
+    struct cpu_dnnl_matmul product = {.m = o, .n = i, .k = pixels(x), .ta = true};
+    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false};
+    float *sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum);
+    int rc;
+
+    if (!sum)
+        return ERR_NOMEM;
+    rc = k == 1 ? cpu_dnnl_matmul(cpu->dnnl, sum, F32(dy), F32(x), NULL, product)
+                : cpu_dnnl_conv_dw(cpu->dnnl, sum, sum + weights, F32(dy), F32(x), shape);
+    if (rc != 0)
+        return rc;
+    add_scaled(F32(dw), sum, weights, how.gain);
+    if (k > 1) {
+        add_scaled(F32(db), sum + weights, o, how.gain);
+        return 0;
+    }
+    return cpu_add_rows(cpu, F32(db), F32(dy), product.k, o, how.gain);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* gumbel.c -- a row at a time, which stays in L1; rows are shared out to the threads. */
+#include "compute/cpu/cpu.h"
+
+#include "compute/cpu/math.h"
+#include "compute/cpu/philox.h"
+
+/* y[v] = x[v] + noise of element first + v, v < count */
+static void add_noise(float *y, const float *x, int64_t count, const struct gumbel *how, uint64_t first)
+{
+    uint32_t words[CPU_WORDS];
+    int64_t lead = (int64_t)(first % 4); /* words of the first draw that belong to the row before */
+
+    for (int64_t at = -lead; at < count; at += CPU_WORDS) {
+        int64_t from = at < 0 ? 0 : at, to = at + CPU_WORDS < count ? at + CPU_WORDS : count;
+
+        cpu_draw(words, how->rng, how->step, (first + (uint64_t)(at + lead)) / 4);
+#pragma omp simd
+        for (int64_t v = from; v < to; v++)
+            y[v] = x[v] - cpu_log(-cpu_log(rng_unit(words[v - at])));
+    }
+}
+
+/* y = softmax(y * inverse), x untouched; returns KL of softmax(x) to the uniform distribution. */
+static float soften(float *y, const float *x, int64_t count, float inverse)
+{
+    float y_max = -INFINITY, x_max = -INFINITY, y_sum = 0, x_sum = 0, moment = 0;
+
+#pragma omp simd reduction(max : y_max, x_max)
+    for (int64_t v = 0; v < count; v++) {
+        y_max = y[v] > y_max ? y[v] : y_max;
+        x_max = x[v] > x_max ? x[v] : x_max;
+    }
+#pragma omp simd reduction(+ : y_sum, x_sum, moment)
+    for (int64_t v = 0; v < count; v++) {
+        float e = cpu_exp((y[v] - y_max) * inverse), q = cpu_exp(x[v] - x_max);
+
+        y[v] = e;
+        y_sum += e;
+        x_sum += q;
+        moment += q * (x[v] - x_max);
+    }
+    y_sum = 1.0f / y_sum;
+#pragma omp simd
+    for (int64_t v = 0; v < count; v++)
+        y[v] *= y_sum;
+    return moment / x_sum - cpu_log(x_sum) + logf((float)count);
+}
+
+int cpu_gumbel(void *self, tensor_in y, tensor_in kl, tensor_in x, const struct gumbel *how)
+{
+    int64_t rows = x->shape[0], count = x->shape[1];
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < rows; p++) {
+        add_noise(F32(y) + p * count, F32(x) + p * count, count, how, how->first + (uint64_t)(p * count));
+        F32(kl)[p] = soften(F32(y) + p * count, F32(x) + p * count, count, 1.0f / how->tau);
+    }
+    return 0;
+}
+
+/* d(kl)/dx[v] = q[v] (ln q[v] - sum q ln q), q = softmax(x) */
+static void soften_grad(float *dx, const float *dy, const float *y, const float *x, int64_t count, float inverse,
+                        float kl_scale)
+{
+    float x_max = -INFINITY, x_sum = 0, moment = 0, dot = 0, middle;
+
+#pragma omp simd reduction(max : x_max)
+    for (int64_t v = 0; v < count; v++)
+        x_max = x[v] > x_max ? x[v] : x_max;
+#pragma omp simd reduction(+ : x_sum, moment, dot)
+    for (int64_t v = 0; v < count; v++) {
+        float q = cpu_exp(x[v] - x_max);
+
+        x_sum += q;
+        moment += q * (x[v] - x_max);
+        dot += y[v] * dy[v];
+    }
+    middle = x_max + moment / x_sum;
+    kl_scale /= x_sum;
+#pragma omp simd
+    for (int64_t v = 0; v < count; v++)
+        dx[v] = inverse * y[v] * (dy[v] - dot) + kl_scale * cpu_exp(x[v] - x_max) * (x[v] - middle);
+}
+
+int cpu_gumbel_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y, tensor_in x, float tau, float kl_scale)
+{
+    int64_t rows = x->shape[0], count = x->shape[1];
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < rows; p++)
+        soften_grad(F32(dx) + p * count, F32(dy) + p * count, F32(y) + p * count, F32(x) + p * count, count, 1.0f / tau,
+                    kl_scale);
+    return 0;
+}
+
+/* The first index of the largest of x[count], count >= 1. */
+static int32_t first_max(const float *x, int32_t count)
+{
+    float best = -INFINITY;
+    int32_t at = INT32_MAX;
+
+#pragma omp simd reduction(max : best)
+    for (int32_t v = 0; v < count; v++)
+        best = x[v] > best ? x[v] : best;
+#pragma omp simd reduction(min : at)
+    for (int32_t v = 0; v < count; v++) {
+        int32_t here = x[v] == best ? v : INT32_MAX;
+
+        at = here < at ? here : at;
+    }
+    return at < count ? at : 0; /* nothing compares equal where all are NaN */
+}
+
+/* Piece by piece, so that the noise needs no memory of its own. */
+static int32_t noisy_max(const float *x, int64_t count, const struct gumbel *how, uint64_t first)
+{
+    float noisy[CPU_WORDS], best = -INFINITY;
+    int64_t code = 0;
+
+    for (int64_t from = 0; from < count;) {
+        int64_t size = CPU_WORDS - (int64_t)((first + (uint64_t)from) % 4);
+        int32_t at;
+
+        if (size > count - from)
+            size = count - from;
+        add_noise(noisy, x + from, size, how, first + (uint64_t)from);
+        at = first_max(noisy, (int32_t)size);
+        if (noisy[at] > best) {
+            best = noisy[at];
+            code = from + at;
+        }
+        from += size;
+    }
+    return (int32_t)code;
+}
+
+int cpu_gumbel_max(void *self, tensor_in code, tensor_in x, const struct gumbel *how)
+{
+    int64_t rows = x->shape[0], count = x->shape[1];
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < rows; p++)
+        I32(code)[p] = how ? noisy_max(F32(x) + p * count, count, how, how->first + (uint64_t)(p * count))
+                           : first_max(F32(x) + p * count, (int32_t)count);
+    return 0;
+}
