@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "compute/cpu/cpu.h"
+#include "compute/cpu/math.h"
 #include "compute/cpu/vec.h"
 
 static float row_largest(const float *x, int64_t n)
@@ -68,6 +69,54 @@ int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target,
         for (int64_t i = 0; i < n; i++)
             row[i] *= factor;
         row[t] -= scale;
+    }
+    return 0;
+}
+
+#define LANES 64 /* positions of one channel taken together */
+
+/* One channel of count <= LANES positions; y at mu, its ln b lies channels further on. */
+static void laplace_channel(float *nll, float *y, const float *x, int64_t count, int64_t channels, float scale)
+{
+    float mu[LANES], ln_b[LANES], target[LANES], part[LANES];
+
+    for (int64_t p = 0; p < count; p++) {
+        mu[p] = y[p * 2 * channels];
+        ln_b[p] = y[p * 2 * channels + channels];
+        target[p] = x[p * channels];
+    }
+#pragma omp simd
+    for (int64_t p = 0; p < count; p++) {
+        float low = cpu_log(target[p]), high = cpu_log(1.0f - target[p]);
+        float off = (low - high) - mu[p], inverse = cpu_exp(-ln_b[p]), distance = fabsf(off) * inverse;
+
+        part[p] = 0.693147181f + ln_b[p] + (low + high) + distance;
+        mu[p] = scale * (off > 0.0f ? -inverse : off < 0.0f ? inverse : 0.0f * off);
+        ln_b[p] = scale * (1.0f - distance);
+    }
+    for (int64_t p = 0; p < count; p++)
+        nll[p] += part[p];
+    if (scale == 0.0f)
+        return;
+    for (int64_t p = 0; p < count; p++) {
+        y[p * 2 * channels] = mu[p];
+        y[p * 2 * channels + channels] = ln_b[p];
+    }
+}
+
+int cpu_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale)
+{
+    int64_t rows = x->shape[0], channels = x->shape[1];
+
+    (void)self;
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < rows; at += LANES) {
+        int64_t count = rows - at < LANES ? rows - at : LANES;
+
+        memset(F32(nll) + at, 0, (size_t)count * sizeof(float));
+        for (int64_t c = 0; c < channels; c++)
+            laplace_channel(F32(nll) + at, F32(y) + at * 2 * channels + c, F32(x) + at * channels + c, count, channels,
+                            scale);
     }
     return 0;
 }

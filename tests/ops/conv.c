@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/conv.h"
+
+#include "harness.h"
+
+#define BOUND 2e-6
+
+struct shape {
+    int64_t n, h, w, i, o, k;
+};
+
+/* Ones, primes, one past the kernels' tiles, and the widths that have kernels of their own. */
+static const struct shape shapes[] = {
+    {1, 1, 1, 1, 1, 1},   {1, 1, 1, 1, 1, 3},    {2, 5, 7, 3, 5, 3},   {1, 4, 33, 3, 32, 7}, {2, 8, 8, 32, 8, 3},
+    {1, 17, 13, 8, 8, 3}, {3, 8, 9, 8, 32, 3},   {2, 7, 11, 8, 32, 1}, {1, 9, 31, 16, 16, 3}, {1, 5, 6, 17, 33, 3},
+    {2, 3, 29, 64, 16, 3}, {1, 16, 16, 64, 64, 1}, {5, 2, 2, 16, 64, 3}, {1, 6, 5, 96, 24, 3}, {1, 5, 18, 48, 80, 3},
+    {2, 9, 10, 64, 6, 1},
+};
+
+#define SHAPES (sizeof shapes / sizeof *shapes)
+
+/* Every product of the convolution once, in f64: y += x w, and its adjoints dx += dy w, dw += dy x; NULL is skipped. */
+static void reference(const struct shape *s, double *y, const double *x, const double *w, double *dx, double *dw,
+                      const double *dy)
+{
+    int64_t pad = (s->k - 1) / 2, taps = s->k * s->k;
+
+    for (int64_t p = 0; p < s->n * s->h * s->w; p++)
+        for (int64_t o = 0; o < s->o; o++)
+            for (int64_t t = 0; t < taps; t++) {
+                int64_t row = p / s->w % s->h + t / s->k - pad, column = p % s->w + t % s->k - pad;
+                int64_t from = (p / (s->h * s->w) * s->h + row) * s->w + column, to = p * s->o + o;
+
+                if (row < 0 || row >= s->h || column < 0 || column >= s->w)
+                    continue;
+                for (int64_t i = 0; i < s->i; i++) {
+                    int64_t at = from * s->i + i, weight = (o * s->i + i) * taps + t;
+
+                    if (y)
+                        y[to] += x[at] * w[weight];
+                    if (dx)
+                        dx[at] += dy[to] * w[weight];
+                    if (dw)
+                        dw[weight] += dy[to] * x[at];
+                }
+            }
+}
+
+/* Bit 0: a gain, 1: add to what is there, 2: ReLU (forward) or mask (backward). */
+static float gain_of(int form)
+{
+    return form & 1 ? 0.25f : 1.0f;
+}
+
+static void forward(struct harness *hp, const struct shape *s)
+{
+    struct harness h = *hp;
+    struct tensor x = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), w = h_random(&h, 1.0f, s->o, s->i, s->k, s->k);
+    struct tensor bias = h_random(&h, 1.0f, s->o), y0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->o), y = y0;
+    int64_t count = tensor_elements(&y);
+    double *sum = h_doubles(&h, NULL, count), *want = h_doubles(&h, NULL, count);
+
+    y.data = h_take(&h, tensor_bytes(&y));
+    reference(s, sum, h_doubles(&h, &x, 0), h_doubles(&h, &w, 0), NULL, NULL, NULL);
+    for (int form = 0; form < 8; form++) {
+        struct conv how = {gain_of(form), form & 2, form & 4};
+        bool with_bias = form % 3 != 0;
+
+        memcpy(y.data, y0.data, tensor_bytes(&y));
+        for (int64_t j = 0; j < count; j++) {
+            want[j] = (double)how.gain * (sum[j] + (with_bias ? H_F32(&bias)[j % s->o] : 0));
+            want[j] += how.add ? H_F32(&y0)[j] : 0;
+            want[j] = how.relu && want[j] < 0 ? 0 : want[j];
+        }
+        assert_int_equal(op_conv(&h.dev, &y, &x, &w, with_bias ? &bias : NULL, how), 0);
+        h_near(h_error(H_F32(&y), want, count), BOUND);
+    }
+}
+
+static void test_forward(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (size_t s = 0; s < SHAPES; s++)
+            forward(&h, &shapes[s]);
+        h_close(&h);
+    }
+}
+
+static void input_gradient(struct harness *hp, const struct shape *s)
+{
+    struct harness h = *hp;
+    struct tensor w = h_random(&h, 1.0f, s->o, s->i, s->k, s->k), dy = h_random(&h, 1.0f, s->n, s->h, s->w, s->o);
+    struct tensor mask = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), dx0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->i);
+    struct tensor dx = dx0;
+    int64_t count = tensor_elements(&dx);
+    double *sum = h_doubles(&h, NULL, count), *want = h_doubles(&h, NULL, count);
+
+    dx.data = h_take(&h, tensor_bytes(&dx));
+    reference(s, NULL, NULL, h_doubles(&h, &w, 0), sum, NULL, h_doubles(&h, &dy, 0));
+    for (int form = 0; form < 8; form++) {
+        struct conv how = {gain_of(form), form & 2, false};
+        bool masked = form & 4;
+
+        memcpy(dx.data, dx0.data, tensor_bytes(&dx));
+        for (int64_t j = 0; j < count; j++) {
+            want[j] = (double)how.gain * sum[j] + (how.add ? H_F32(&dx0)[j] : 0);
+            want[j] = masked && H_F32(&mask)[j] <= 0 ? 0 : want[j];
+        }
+        assert_int_equal(op_conv_dx(&h.dev, &dx, &dy, &w, masked ? &mask : NULL, how), 0);
+        h_near(h_error(H_F32(&dx), want, count), BOUND);
+    }
+}
+
+/* dw and db are added to what is there, with and without a gain. */
+static void weight_gradient(struct harness *hp, const struct shape *s)
+{
+    struct harness h = *hp;
+    struct tensor x = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), dy = h_random(&h, 1.0f, s->n, s->h, s->w, s->o);
+    struct tensor dw = h_random(&h, 1.0f, s->o, s->i, s->k, s->k), db = h_random(&h, 1.0f, s->o);
+    int64_t weights = tensor_elements(&dw);
+    double *sum = h_doubles(&h, NULL, weights), *want = h_doubles(&h, &dw, 0), *bias = h_doubles(&h, &db, 0);
+
+    reference(s, NULL, h_doubles(&h, &x, 0), NULL, NULL, sum, h_doubles(&h, &dy, 0));
+    for (int form = 0; form < 2; form++) {
+        double gain = gain_of(form);
+
+        for (int64_t j = 0; j < weights; j++)
+            want[j] += gain * sum[j];
+        for (int64_t j = 0; j < tensor_elements(&dy); j++)
+            bias[j % s->o] += gain * H_F32(&dy)[j];
+        assert_int_equal(op_conv_dw(&h.dev, &dw, &db, &dy, &x, (struct conv){.gain = gain_of(form)}), 0);
+        h_near(h_error(H_F32(&dw), want, weights), BOUND);
+        h_near(h_error(H_F32(&db), bias, s->o), BOUND);
+    }
+}
+
+static void test_backward(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (size_t s = 0; s < SHAPES; s++) {
+            input_gradient(&h, &shapes[s]);
+            weight_gradient(&h, &shapes[s]);
+        }
+        h_close(&h);
+    }
+}
+
+/* conv(relu(x)): a mask of conv_dx is what went into, or came out of, the ReLU in front. */
+struct chain {
+    const struct shape *s;
+    double *x, *rectified, *y;
+    const double *w, *dy;
+};
+
+static double chain_loss(void *context)
+{
+    const struct chain *c = context;
+    int64_t pixels = c->s->n * c->s->h * c->s->w;
+    double sum = 0;
+
+    for (int64_t j = 0; j < pixels * c->s->i; j++)
+        c->rectified[j] = c->x[j] > 0 ? c->x[j] : 0;
+    memset(c->y, 0, (size_t)(pixels * c->s->o) * sizeof *c->y);
+    reference(c->s, c->y, c->rectified, c->w, NULL, NULL, NULL);
+    for (int64_t j = 0; j < pixels * c->s->o; j++)
+        sum += c->y[j] * c->dy[j];
+    return sum;
+}
+
+static void test_gradient(void **state)
+{
+    const struct shape s = {1, 7, 9, 8, 16, 3};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct tensor x = h_random(&h, 1.0f, s.n, s.h, s.w, s.i), w = h_random(&h, 1.0f, s.o, s.i, s.k, s.k);
+        struct tensor dy = h_random(&h, 1.0f, s.n, s.h, s.w, s.o), dx = h_zeros(&h, s.n, s.h, s.w, s.i);
+        struct chain c = {&s, h_doubles(&h, &x, 0), h_doubles(&h, &x, 0), h_doubles(&h, &dy, 0), h_doubles(&h, &w, 0),
+                          h_doubles(&h, &dy, 0)};
+
+        assert_int_equal(op_conv_dx(&h.dev, &dx, &dy, &w, &x, (struct conv){.gain = 1.0f}), 0);
+        h_near(h_gradient(chain_loss, &c, c.x, H_F32(&dx), tensor_elements(&dx), 1e-6), 1e-5);
+        h_close(&h);
+    }
+}
+
+static void test_refuses(void **state)
+{
+    struct conv how = {.gain = 1.0f};
+    struct harness h;
+
+    (void)state;
+    assert_true(h_open(&h, 0));
+    struct tensor x = h_zeros(&h, 1, 4, 4, 3), w = h_zeros(&h, 5, 3, 3, 3), y = h_zeros(&h, 1, 4, 4, 5);
+    struct tensor even = h_zeros(&h, 5, 3, 2, 2), bias = h_zeros(&h, 4);
+
+    assert_int_equal(op_conv(&h.dev, &y, &x, &even, NULL, how), ERR_ARG);
+    assert_int_equal(op_conv(&h.dev, &y, &x, &w, &bias, how), ERR_ARG);
+    assert_string_equal(err_text(), "conv: bias is f32 [4], not f32 [5]");
+    assert_int_equal(op_conv(&h.dev, &x, &y, &w, NULL, how), ERR_ARG);
+    assert_int_equal(op_conv_dx(&h.dev, &x, &y, &w, &y, how), ERR_ARG);
+    assert_int_equal(op_conv_dw(&h.dev, &w, &bias, &y, &x, how), ERR_ARG);
+    h_close(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward), cmocka_unit_test(test_backward),
+                                       cmocka_unit_test(test_gradient), cmocka_unit_test(test_refuses)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
