@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* tok-load -- JSON lines as tok-dump writes them back to a token stream or shard.  stdin or a file: JSON lines
+ *
+ * It adds no line of provenance, so that tok-dump x | tok-load gives the bytes of x.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "cmd/tool.h"
+#include "format/tok_json.h"
+
+#define LINE_MAX_BYTES (64 << 20) /* a grid of 1024 x 1024 needs 7 MB */
+
+static const char *output;
+static bool shard, force;
+
+static const struct tool_option options[] = {
+    TOOL_OUTPUT(output),
+    {0, "shard", OPT_FLAG, 0, "write a shard, whatever the header line says", &shard, 0, 0, 0},
+    TOOL_FORCE(force),
+    TOOL_END
+};
+static struct tool tool = {.name = "tok-load", .args = "[FILE]", .what = "make a token stream of JSON lines",
+                           .options = options, .min_args = 0, .max_args = 1};
+
+struct load {
+    struct out out;
+    struct tok_writer *w;    /* NULL until the header line */
+    struct tok_header first; /* that all later ones must go with */
+    int64_t line;            /* number of the line, from 1 */
+};
+
+/* A header line: the first, or another part as in cat. */
+static int start_stream(struct load *l, const struct tok_line *line)
+{
+    struct tok_writer *w = l->w;
+    int rc = 0;
+
+    if (!w)
+        rc = tok_header_copy(&l->first, &line->header);
+    else if ((rc = tok_header_match(&l->first, &line->header, force)) == 0) {
+        l->w = NULL;
+        rc = tok_end(w);
+    }
+    if (rc == 0)
+        rc = tok_create(&l->w, &l->out, &line->header, NULL, shard || line->shard);
+    return rc;
+}
+
+static int take_line(struct load *l, struct tok_line *line, const char *bytes, size_t size)
+{
+    int rc;
+
+    if (size > LINE_MAX_BYTES)
+        return err_set(ERR_LIMIT, "%zu bytes, more than %d", size, LINE_MAX_BYTES);
+    if (strspn(bytes, " \t\r\n") >= size)
+        return 0;
+    if ((rc = tok_line_parse(line, bytes, size)) != 0)
+        return rc;
+    if (line->is_header)
+        return start_stream(l, line);
+    if (!l->w)
+        return err_set(ERR_FORMAT, "a record before the header line");
+    rc = tok_put(l->w, &line->record);
+    return rc == ERR_ARG ? err_set(ERR_FORMAT, "%s", err_text()) : rc; /* our caller's lines are data, not a wrong call */
+}
+
+static int load(struct load *l, struct in *in)
+{
+    struct tok_line line = {0};
+    char *bytes = NULL;
+    size_t room = 0;
+    ssize_t size;
+    int rc = 0;
+
+    errno = 0;
+    while (rc == 0 && (size = getline(&bytes, &room, in->file)) >= 0) {
+        l->line++;
+        if ((rc = take_line(l, &line, bytes, (size_t)size)) != 0)
+            err_at(rc, "%s:%" PRId64, in->name, l->line);
+    }
+    if (rc == 0 && ferror(in->file))
+        rc = err_errno(ERR_IO, "%s: cannot read", in->name);
+    if (rc == 0 && !l->w)
+        rc = err_set(ERR_TRUNCATED, "%s: ends without a header line", in->name);
+    free(bytes);
+    tok_line_fini(&line);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct load l = {0};
+    struct in in = {0};
+    int rc;
+
+    tool_start(&tool, argc, argv);
+    if ((rc = in_open(&in, tool.arg_count ? tool.arg[0] : NULL)) != 0 ||
+        (rc = out_open(&l.out, output, true)) != 0 || (rc = load(&l, &in)) != 0)
+        goto out;
+    rc = tok_end(l.w);
+    l.w = NULL;
+    if (rc == 0)
+        rc = out_commit(&l.out);
+out:
+    tok_drop(l.w);
+    out_abort(&l.out);
+    in_close(&in);
+    tok_header_fini(&l.first);
+    return tool_finish(&tool, rc);
+}
