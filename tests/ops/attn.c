@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "compute/attn.h"
+
+#include "base/par.h"
+#include "harness.h"
+
+#define BOUND 3e-6
+
+/* kind, text, h, w, k, heads; D and N follow */
+struct size {
+    struct attn a;
+    int64_t d, n;
+};
+
+static const struct size sizes[] = {
+    {{ATTN_DENSE, 6, 4, 4, 3, 2}, 16, 2},   {{ATTN_ROW, 6, 4, 4, 3, 2}, 16, 2},    {{ATTN_COLUMN, 6, 4, 4, 3, 2}, 16, 2},
+    {{ATTN_CONV, 6, 4, 4, 3, 2}, 16, 2},    {{ATTN_DENSE, 1, 0, 0, 1, 1}, 8, 1},   {{ATTN_DENSE, 67, 0, 0, 1, 3}, 40, 1},
+    {{ATTN_ROW, 0, 1, 1, 1, 1}, 8, 1},      {{ATTN_COLUMN, 0, 1, 1, 1, 1}, 8, 1},  {{ATTN_CONV, 0, 1, 1, 1, 1}, 8, 1},
+    {{ATTN_ROW, 0, 7, 13, 1, 2}, 24, 1},    {{ATTN_COLUMN, 0, 7, 13, 1, 2}, 24, 1}, {{ATTN_CONV, 0, 7, 13, 5, 2}, 24, 1},
+    {{ATTN_ROW, 3, 1, 37, 1, 1}, 48, 1},    {{ATTN_COLUMN, 3, 1, 37, 1, 1}, 48, 1}, {{ATTN_CONV, 3, 1, 37, 7, 1}, 48, 1},
+    {{ATTN_ROW, 5, 29, 1, 1, 1}, 64, 1},    {{ATTN_COLUMN, 5, 29, 1, 1, 1}, 64, 1}, {{ATTN_CONV, 5, 29, 1, 3, 1}, 64, 1},
+    {{ATTN_ROW, 17, 11, 3, 1, 2}, 32, 1},   {{ATTN_COLUMN, 17, 11, 3, 1, 2}, 32, 1}, {{ATTN_CONV, 17, 11, 3, 9, 2}, 32, 1},
+    {{ATTN_ROW, 16, 8, 8, 1, 2}, 64, 2},    {{ATTN_COLUMN, 33, 9, 8, 1, 2}, 72, 2}, {{ATTN_CONV, 31, 9, 17, 11, 1}, 256, 1},
+    {{ATTN_ROW, 19, 5, 47, 1, 1}, 64, 1},   {{ATTN_DENSE, 19, 5, 23, 1, 1}, 64, 1}, {{ATTN_CONV, 2, 16, 32, 11, 1}, 8, 1}};
+
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static int64_t positions(const struct attn *a)
+{
+    return a->text + a->h * a->w;
+}
+
+static void count(int64_t text, int64_t side, int64_t k, const int64_t *image_cells)
+{
+    for (int kind = ATTN_DENSE; kind <= ATTN_CONV; kind++) {
+        struct attn a = {(enum attn_kind)kind, text, side, side, k, 1};
+        int64_t t = positions(&a), cells[3] = {0}; /* text-text, image-text, image-image */
+
+        for (int64_t q = 0; q < t; q++)
+            for (int64_t key = 0; key < t; key++)
+                if (attn_allows(&a, q, key)) {
+                    assert_true(key <= q);
+                    cells[(q >= text) + (key >= text)]++;
+                }
+        assert_int_equal(cells[0], text * (text + 1) / 2);
+        assert_int_equal(cells[1], text * side * side);
+        assert_int_equal(cells[2], image_cells[kind]);
+    }
+}
+
+/* The masks of the paper's figure 11, cell counts of its 4x4 toy and of 32x32. */
+static void test_masks(void **state)
+{
+    (void)state;
+    count(6, 4, 3, (const int64_t[]){136, 70, 40, 76});
+    count(256, 32, 11, (const int64_t[]){524800, 33264, 16896, 61344});
+}
+
+/* Figure 11 (d): the convolution's offsets. */
+static void test_offsets(void **state)
+{
+    struct attn toy = {ATTN_CONV, 0, 4, 4, 3, 1}, full = {ATTN_CONV, 256, 32, 32, 11, 1};
+    int64_t seen = 0;
+
+    (void)state;
+    for (int64_t o = 0; o < 16; o++)
+        assert_int_equal(attn_allows(&toy, 15, 15 - o), o == 0 || o == 1 || o == 3 || o == 4 || o == 5 || o == 7);
+    for (int64_t o = 0; o < 1024; o++) {
+        bool near = o / 32 < 6 && (o % 32 <= 5 || o % 32 >= 27);
+
+        assert_int_equal(attn_allows(&full, 256 + 1023, 256 + 1023 - o), near);
+        seen += near;
+    }
+    assert_int_equal(seen, 66);
+}
+
+struct problem {
+    const struct attn *a;
+    int64_t n, d;
+    double *qkv;       /* [N,T,3AD] */
+    double *out, *lse; /* [N,T,AD], [N,A,T] */
+    const float *dout;
+};
+
+static void reference_query(const struct problem *p, int64_t n, int64_t head, int64_t q)
+{
+    int64_t t = positions(p->a), c = p->a->heads * p->d;
+    const double *at = p->qkv + n * t * 3 * c + head * p->d;
+    double *y = p->out + (n * t + q) * c + head * p->d, top = -INFINITY, sum = 0, s[2048];
+
+    for (int64_t k = 0; k < t; k++) {
+        s[k] = -INFINITY;
+        if (!attn_allows(p->a, q, k))
+            continue;
+        s[k] = 0;
+        for (int64_t i = 0; i < p->d; i++)
+            s[k] += at[q * 3 * c + i] * at[k * 3 * c + c + i];
+        s[k] /= sqrt((double)p->d);
+        top = s[k] > top ? s[k] : top;
+    }
+    for (int64_t i = 0; i < p->d; i++)
+        y[i] = 0;
+    for (int64_t k = 0; k < t; k++)
+        sum += s[k] = exp(s[k] - top);
+    for (int64_t k = 0; k < t; k++)
+        for (int64_t i = 0; i < p->d; i++)
+            y[i] += s[k] / sum * at[k * 3 * c + 2 * c + i];
+    p->lse[(n * p->a->heads + head) * t + q] = top + log(sum);
+}
+
+static double reference(void *context)
+{
+    const struct problem *p = context;
+    int64_t t = positions(p->a), c = p->a->heads * p->d;
+    double loss = 0;
+
+    for (int64_t n = 0; n < p->n; n++)
+        for (int64_t head = 0; head < p->a->heads; head++)
+            for (int64_t q = 0; q < t; q++)
+                reference_query(p, n, head, q);
+    for (int64_t i = 0; i < p->n * t * c; i++)
+        loss += p->out[i] * p->dout[i];
+    return loss;
+}
+
+struct run {
+    struct tensor qkv, out, lse, dout, dqkv;
+};
+
+static struct run prepare(struct harness *h, const struct size *s)
+{
+    int64_t t = positions(&s->a), c = s->a.heads * s->d;
+    struct run r = {h_random(h, 1.5f, s->n, t, 3 * c), h_zeros(h, s->n, t, c), h_zeros(h, s->n, s->a.heads, t),
+                    h_random(h, 1.0f, s->n, t, c), h_random(h, 1.0f, s->n, t, 3 * c)};
+
+    return r;
+}
+
+static struct problem problem(struct harness *h, const struct run *r, const struct size *s)
+{
+    return (struct problem){&s->a, s->n, s->d, h_doubles(h, &r->qkv, 0), h_doubles(h, &r->out, 0),
+                            h_doubles(h, &r->lse, 0), H_F32(&r->dout)};
+}
+
+static void test_forward(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int at = 0; at < SIZES; at++) {
+            const struct size *s = &sizes[at];
+            size_t mark = h.arena.used;
+            struct run r = prepare(&h, s);
+            struct problem p = problem(&h, &r, s);
+
+            reference(&p);
+            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            h_near(h_error(H_F32(&r.out), p.out, tensor_elements(&r.out)), BOUND);
+            h_near(h_error(H_F32(&r.lse), p.lse, tensor_elements(&r.lse)), BOUND);
+            h.arena.used = mark;
+        }
+        h_close(&h);
+    }
+}
+
+/* Differences of the reference at a few elements of q, k and v each. */
+static void test_gradient(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int at = 0; at < SIZES; at++) {
+            const struct size *s = &sizes[at];
+            size_t mark = h.arena.used;
+            struct run r = prepare(&h, s);
+            struct problem p = problem(&h, &r, s);
+
+            if (positions(&s->a) > 130)
+                continue; /* the reference is slow; test_same_gradient covers these */
+            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            h_near(h_gradient(reference, &p, p.qkv, H_F32(&r.dqkv), tensor_elements(&r.qkv), 1e-5), 1e-5);
+            h.arena.used = mark;
+        }
+        h_close(&h);
+    }
+}
+
+/* Backward in f64, in closed form, for every size. */
+static void reference_gradient(const struct problem *p, double *dqkv)
+{
+    int64_t t = positions(p->a), c = p->a->heads * p->d;
+    double scale = 1 / sqrt((double)p->d);
+
+    for (int64_t pair = 0; pair < p->n * p->a->heads; pair++) {
+        int64_t n = pair / p->a->heads, head = pair % p->a->heads;
+        const double *at = p->qkv + n * t * 3 * c + head * p->d, *lse = p->lse + pair * t;
+        const double *out = p->out + n * t * c + head * p->d;
+        const float *dout = p->dout + n * t * c + head * p->d;
+        double *d = dqkv + n * t * 3 * c + head * p->d;
+
+        for (int64_t q = 0; q < t; q++)
+            for (int64_t k = 0; k <= q; k++) {
+                const double *vq = at + q * 3 * c, *vk = at + k * 3 * c + c, *vv = vk + c;
+                double share = 0, dp = 0;
+
+                if (!attn_allows(p->a, q, k))
+                    continue;
+                for (int64_t i = 0; i < p->d; i++) {
+                    share += vq[i] * vk[i];
+                    dp += dout[q * c + i] * (vv[i] - out[q * c + i]);
+                }
+                share = exp(share * scale - lse[q]);
+                for (int64_t i = 0; i < p->d; i++) {
+                    d[q * 3 * c + i] += share * dp * scale * vk[i];
+                    d[k * 3 * c + c + i] += share * dp * scale * vq[i];
+                    d[k * 3 * c + 2 * c + i] += share * dout[q * c + i];
+                }
+            }
+    }
+}
+
+static void test_same_gradient(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int at = 0; at < SIZES; at++) {
+            const struct size *s = &sizes[at];
+            size_t mark = h.arena.used;
+            struct run r = prepare(&h, s);
+            struct problem p = problem(&h, &r, s);
+            double *want = h_doubles(&h, NULL, tensor_elements(&r.qkv));
+
+            reference(&p);
+            reference_gradient(&p, want);
+            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            h_near(h_error(H_F32(&r.dqkv), want, tensor_elements(&r.dqkv)), 1e-5);
+            h.arena.used = mark;
+        }
+        h_close(&h);
+    }
+}
+
+/* Positions whose output's or lse's bytes differ between two runs must see key j, whatever j holds. */
+static void check_seen(const struct size *s, const struct run *r, const float *out, const float *lse, int64_t j)
+{
+    int64_t t = positions(&s->a), c = s->a.heads * s->d;
+
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t q = 0; q < t; q++) {
+            bool same = memcmp(out + (n * t + q) * c, H_F32(&r->out) + (n * t + q) * c, (size_t)c * sizeof *out) == 0;
+
+            for (int64_t head = 0; head < s->a.heads; head++) {
+                int64_t at = (n * s->a.heads + head) * t + q;
+
+                same = same && memcmp(lse + at, H_F32(&r->lse) + at, sizeof *lse) == 0;
+            }
+            if (attn_allows(&s->a, q, j))
+                assert_false(same);
+            else
+                assert_true(same);
+        }
+}
+
+static void test_causal(void **state)
+{
+    static const float values[] = {3.5f, -1e30f, INFINITY, NAN};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int at = 0; at < SIZES; at++) {
+            const struct size *s = &sizes[at];
+            int64_t t = positions(&s->a), c = s->a.heads * s->d;
+            size_t mark = h.arena.used;
+            struct run r = prepare(&h, s);
+            float *out = h_take(&h, tensor_bytes(&r.out)), *lse = h_take(&h, tensor_bytes(&r.lse));
+            float *saved = h_take(&h, tensor_bytes(&r.qkv));
+
+            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            memcpy(out, r.out.data, tensor_bytes(&r.out));
+            memcpy(lse, r.lse.data, tensor_bytes(&r.lse));
+            memcpy(saved, r.qkv.data, tensor_bytes(&r.qkv));
+            for (int64_t j = 0; j < t; j += 1 + t / 9)
+                for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+                    for (int64_t n = 0; n < s->n; n++)
+                        for (int64_t x = 0; x < 3 * c; x++)
+                            H_F32(&r.qkv)[(n * t + j) * 3 * c + x] = x % 3 ? values[v] : values[v] * 0.5f + (float)x;
+                    assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+                    check_seen(s, &r, out, lse, j);
+                    memcpy(r.qkv.data, saved, tensor_bytes(&r.qkv));
+                }
+            h.arena.used = mark;
+        }
+        h_close(&h);
+    }
+}
+
+/* Any number of threads and any batch gives a sequence the same bytes. */
+static void test_threads(void **state)
+{
+    struct size s = {{ATTN_CONV, 21, 7, 6, 3, 3}, 40, 3}, one;
+    struct harness h;
+
+    (void)state;
+    one = s;
+    one.n = 1;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct run r = prepare(&h, &s), r2 = prepare(&h, &s), r1 = prepare(&h, &one);
+        int64_t t = positions(&s.a), c = s.a.heads * s.d;
+        int threads = par_threads();
+
+        memcpy(r2.qkv.data, r.qkv.data, tensor_bytes(&r.qkv));
+        memcpy(r2.dout.data, r.dout.data, tensor_bytes(&r.dout));
+        memcpy(r1.qkv.data, H_F32(&r.qkv) + t * 3 * c, tensor_bytes(&r1.qkv));
+        memcpy(r1.dout.data, H_F32(&r.dout) + t * c, tensor_bytes(&r1.dout));
+        par_set_threads(1);
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s.a), 0);
+        assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s.a), 0);
+        par_set_threads(3);
+        assert_int_equal(op_attn(&h.dev, &r2.out, &r2.lse, &r2.qkv, &s.a), 0);
+        assert_int_equal(op_attn_grad(&h.dev, &r2.dqkv, &r2.dout, &r2.out, &r2.lse, &r2.qkv, &s.a), 0);
+        assert_int_equal(op_attn(&h.dev, &r1.out, &r1.lse, &r1.qkv, &one.a), 0);
+        assert_int_equal(op_attn_grad(&h.dev, &r1.dqkv, &r1.dout, &r1.out, &r1.lse, &r1.qkv, &one.a), 0);
+        par_set_threads(threads);
+        assert_memory_equal(r.out.data, r2.out.data, tensor_bytes(&r.out));
+        assert_memory_equal(r.lse.data, r2.lse.data, tensor_bytes(&r.lse));
+        assert_memory_equal(r.dqkv.data, r2.dqkv.data, tensor_bytes(&r.dqkv));
+        assert_memory_equal(r1.out.data, H_F32(&r.out) + t * c, tensor_bytes(&r1.out));
+        assert_memory_equal(r1.dqkv.data, H_F32(&r.dqkv) + t * 3 * c, tensor_bytes(&r1.dqkv));
+        h_close(&h);
+    }
+}
+
+static void test_refused(void **state)
+{
+    struct size s = {{ATTN_ROW, 2, 3, 4, 1, 2}, 16, 1};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct run r = prepare(&h, &s);
+        struct attn a = s.a;
+
+        a.heads = 3;
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &a), ERR_ARG);
+        a.heads = 4; /* lse has two */
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &a), ERR_ARG);
+        a = s.a;
+        a.h = 4;
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &a), ERR_ARG);
+        a = s.a;
+        a.kind = ATTN_CONV;
+        a.k = 2;
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &a), ERR_ARG);
+        assert_int_equal(op_attn(&h.dev, &r.qkv, &r.lse, &r.qkv, &s.a), ERR_ARG);
+        assert_int_equal(op_attn_grad(&h.dev, &r.dout, &r.dout, &r.out, &r.lse, &r.qkv, &s.a), ERR_ARG);
+        h_close(&h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_masks),         cmocka_unit_test(test_offsets), cmocka_unit_test(test_forward),
+        cmocka_unit_test(test_gradient),      cmocka_unit_test(test_same_gradient),
+        cmocka_unit_test(test_causal),        cmocka_unit_test(test_threads), cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
