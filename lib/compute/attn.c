@@ -37,7 +37,7 @@ static int check(const struct tensor *qkv, const struct tensor *out, const struc
     int rc;
 
     if (a->text < 0 || a->h < 0 || a->w < 0 || a->heads < 1 || a->kind < ATTN_DENSE || a->kind > ATTN_CONV ||
-        (a->kind == ATTN_CONV && (a->k < 1 || a->k % 2 == 0)))
+        (a->kind == ATTN_CONV && (a->k < 1 || a->k > ATTN_KERNEL_MAX || a->k % 2 == 0)))
         return err_set(ERR_ARG, "attention: impossible mask");
     t = a->text + a->h * a->w;
     if ((rc = check_rank("attention: out", out, DTYPE_F32, 3)) != 0)

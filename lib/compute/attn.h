@@ -15,8 +15,10 @@
  * Shapes   qkv, dqkv: [N,T,3*A*D] (q of all heads, then k, then v)   out, dout: [N,T,A*D]   lse: [N,A,T] natural log of
  *          the sum of exponentials, kept for the backward pass
  * Types    f32; sums f32 in a fixed order
- * Range    text >= 0, h, w >= 0, T = text + h*w >= 1, k odd; D a multiple of 8, at most 256
- * Order    cpu: same bytes for any thread count
+ * Range    text >= 0, h, w >= 0, T = text + h*w >= 1; D a multiple of 8, at most 256; ATTN_CONV: k odd, at
+ *          most 63
+ * Order    cpu: same bytes for any thread count, a sequence the same alone and in any batch; an output's bytes depend on
+ *          nothing that its mask forbids, not even on NaN or infinity there
  * Source   Ramesh et al. 2021, appendix B.1 and figure 11; Child et al. 2019
  */
 #ifndef COMPUTE_ATTN_H
@@ -27,6 +29,7 @@
 #include "compute/device.h"
 
 #define ATTN_WIDTH_MAX 256 /* D */
+#define ATTN_KERNEL_MAX 63 /* k */
 
 enum attn_kind { ATTN_DENSE, ATTN_ROW, ATTN_COLUMN, ATTN_CONV };
 
@@ -42,6 +45,7 @@ bool attn_allows(const struct attn *a, int64_t query, int64_t key);
 
 must_check int op_attn(struct device *dev, const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
                        const struct attn *a);
+/* dqkv is replaced. */
 must_check int op_attn_grad(struct device *dev, const struct tensor *dqkv, const struct tensor *dout,
                             const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
                             const struct attn *a);

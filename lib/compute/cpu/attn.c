@@ -1,123 +1,109 @@
 /* SPDX-License-Identifier: MIT */
-/* Heads of sequences are independent and go to the threads; each query walks its allowed keys in order. */
+/* Forward: one head of one sequence at a time, its keys packed once, then block by block of queries (attn_block.h): all scores
+ * of the block, softmax, weighted sums of values.  Heads go to the threads in any order; each is computed alone. */
 #include "compute/attn.h"
 
 #include <math.h>
 
 #include "base/par.h"
-#include "compute/cpu/cpu.h"
-#include "compute/cpu/vec.h"
+#include "compute/cpu/attn_block.h"
 
 #include <omp.h>
 
-/* One head of one sequence: rows are stride floats apart. */
-struct head {
-    const float *q, *k, *v;
-    int64_t positions, width, stride;
-    float scale;
+/* A thread's working memory. */
+struct work {
+    float *panels, *rows, *scores, *query;
 };
 
-static struct head head_of(tensor_in qkv, const struct attn *a, int64_t pair)
+static size_t work_floats(const struct plan *p)
 {
-    int64_t t = qkv->shape[1], c = qkv->shape[2] / 3, d = c / a->heads, n = pair / a->heads, at = pair % a->heads;
-    const float *base = F32(qkv) + n * t * 3 * c + at * d;
-
-    return (struct head){base, base + c, base + 2 * c, t, d, 3 * c, 1.0f / sqrtf((float)d)};
+    return (size_t)(p->slots * (p->width + p->padded) + ROWS * p->columns + ROWS * ATTN_WIDTH_MAX);
 }
 
-static float dot(const float *a, const float *b, int64_t n)
+static struct work work_place(float *memory, const struct plan *p)
 {
-    float s = 0.0f;
+    struct work w = {.query = memory};
 
-    for (int64_t i = 0; i < n; i++)
-        s += a[i] * b[i];
-    return s;
+    w.scores = w.query + ROWS * ATTN_WIDTH_MAX;
+    w.rows = w.scores + ROWS * p->columns;
+    w.panels = w.rows + p->slots * p->padded;
+    return w;
 }
 
-static void forward(float *out, float *lse, const struct head *h, const struct attn *a, float *s)
+/* s becomes exp(s - max), the sum is returned, *lse the logarithm of the sum of exponentials. */
+static float softmax(float *s, int64_t columns, float *lse)
 {
-    int64_t c = h->stride / 3;
+    vec top = vec_all(-INFINITY), sum = vec_all(0.0f);
+    float largest, total;
 
-    for (int64_t q = 0; q < h->positions; q++) {
-        float top = -INFINITY, sum = 0.0f, *y = out + q * c;
+    for (int64_t i = 0; i < columns; i += VEC)
+        top = vec_max(vec_load(s + i), top);
+    largest = vec_largest(top);
+    for (int64_t i = 0; i < columns; i += VEC) {
+        vec e = vec_exp(vec_load(s + i) - largest);
 
-        memset(y, 0, (size_t)h->width * sizeof *y);
-        for (int64_t k = 0; k <= q; k++)
-            if (attn_allows(a, q, k)) {
-                s[k] = dot(h->q + q * h->stride, h->k + k * h->stride, h->width) * h->scale;
-                top = s[k] > top ? s[k] : top;
-            }
-        for (int64_t k = 0; k <= q; k++)
-            if (attn_allows(a, q, k)) {
-                float p = expf(s[k] - top);
+        vec_store(s + i, e);
+        sum += e;
+    }
+    total = vec_sum(sum);
+    *lse = largest + logf(total);
+    return total;
+}
 
-                sum += p;
-                for (int64_t i = 0; i < h->width; i++)
-                    y[i] += p * h->v[k * h->stride + i];
-            }
-        for (int64_t i = 0; i < h->width; i++)
-            y[i] /= sum;
-        lse[q] = top + logf(sum);
+static void write_row(float *out, const float *sum, float scale, int64_t d)
+{
+    int64_t i = 0;
+
+    for (; i + VEC <= d; i += VEC)
+        vec_store(out + i, vec_load(sum + i) * scale);
+    if (i < d)
+        vec_store_part(out + i, vec_load(sum + i) * scale, d - i);
+}
+
+static void forward(float *out, float *lse, const float *q, const struct plan *p, struct work w)
+{
+    int64_t stride = 3 * p->channels, columns;
+    struct block b = block_start(p);
+    struct segment segment[BANDS + 1];
+    int count;
+
+    pack_panels(w.panels, q + p->channels, stride, p);
+    pack_rows(w.rows, q + 2 * p->channels, stride, p);
+    while (block_next(&b, p)) {
+        float total[ROWS];
+
+        pack_block(w.query, q, stride, &b, p, 1.0f / sqrtf((float)p->width));
+        columns = block_segments(segment, &count, &b, p);
+        for (int i = 0; i < count; i++) {
+            segment_scores(w.scores, p->columns, w.query, w.panels, p->width, &segment[i]);
+            segment_forbid(w.scores, p->columns, &segment[i], -INFINITY);
+        }
+        for (int r = 0; r < b.rows; r++)
+            total[r] = softmax(w.scores + r * p->columns, columns, lse + plan_position(p, b.slot + r));
+        for (int r = b.rows; r < ROWS; r++)
+            memset(w.scores + r * p->columns, 0, (size_t)columns * sizeof(float));
+        weighted_sums(w.query, w.scores, p->columns, w.rows, p->padded, segment, count);
+        for (int r = 0; r < b.rows; r++)
+            write_row(out + plan_position(p, b.slot + r) * p->channels, w.query + r * ATTN_WIDTH_MAX, 1.0f / total[r],
+                      p->width);
     }
 }
 
 int cpu_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a)
 {
-    int64_t t = qkv->shape[1], c = out->shape[2], d = c / a->heads, pairs = qkv->shape[0] * a->heads;
-    float *scratch = cpu_scratch(self, (size_t)(par_threads() * t) * sizeof *scratch);
+    struct plan p = plan_make(a, out);
+    int64_t pairs = out->shape[0] * a->heads, each = (int64_t)work_floats(&p);
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
     if (scratch == NULL)
         return ERR_NOMEM;
 #pragma omp parallel for schedule(dynamic)
     for (int64_t pair = 0; pair < pairs; pair++) {
-        struct head h = head_of(qkv, a, pair);
+        int64_t at = pair / a->heads * p.positions * p.channels + pair % a->heads * p.width;
+        int64_t qkv_at = pair / a->heads * p.positions * 3 * p.channels + pair % a->heads * p.width;
 
-        forward(F32(out) + pair / a->heads * t * c + pair % a->heads * d, F32(lse) + pair * t, &h, a,
-                scratch + omp_get_thread_num() * t);
-    }
-    return 0;
-}
-
-static void backward(float *dq, float *dk, float *dv, const float *dout, const float *out, const float *lse,
-                     const struct head *h, const struct attn *a)
-{
-    int64_t c = h->stride / 3;
-
-    for (int64_t q = 0; q < h->positions; q++)
-        for (int64_t i = 0; i < h->width; i++)
-            dq[q * h->stride + i] = dk[q * h->stride + i] = dv[q * h->stride + i] = 0.0f;
-    for (int64_t q = 0; q < h->positions; q++) {
-        float own = dot(dout + q * c, out + q * c, h->width);
-
-        for (int64_t k = 0; k <= q; k++) {
-            float p, ds;
-
-            if (!attn_allows(a, q, k))
-                continue;
-            p = expf(dot(h->q + q * h->stride, h->k + k * h->stride, h->width) * h->scale - lse[q]);
-            ds = p * (dot(dout + q * c, h->v + k * h->stride, h->width) - own) * h->scale;
-            for (int64_t i = 0; i < h->width; i++) {
-                dq[q * h->stride + i] += ds * h->k[k * h->stride + i];
-                dk[k * h->stride + i] += ds * h->q[q * h->stride + i];
-                dv[k * h->stride + i] += p * dout[q * c + i];
-            }
-        }
-    }
-}
-
-int cpu_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, tensor_in lse, tensor_in qkv,
-                  const struct attn *a)
-{
-    int64_t t = qkv->shape[1], c = out->shape[2], d = c / a->heads, pairs = qkv->shape[0] * a->heads;
-
-    (void)self;
-#pragma omp parallel for schedule(dynamic)
-    for (int64_t pair = 0; pair < pairs; pair++) {
-        struct head h = head_of(qkv, a, pair);
-        int64_t at = pair / a->heads * t * c + pair % a->heads * d;
-        float *dq = F32(dqkv) + (h.q - F32(qkv));
-
-        backward(dq, dq + c, dq + 2 * c, F32(dout) + at, F32(out) + at, F32(lse) + pair * t, &h, a);
+        forward(F32(out) + at, F32(lse) + pair * p.positions, F32(qkv) + qkv_at, &p,
+                work_place(scratch + omp_get_thread_num() * each, &p));
     }
     return 0;
 }

@@ -125,6 +125,35 @@ vec_inline float vec_largest(vec x)
     return lane[0];
 }
 
+/* a0 b0 a1 b1 .. of the lower half, of the upper half */
+#if VEC == 16
+#define vec_zip_low(a, b) \
+    __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define vec_zip_high(a, b) \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif VEC == 8
+#define vec_zip_low(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define vec_zip_high(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define vec_zip_low(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define vec_zip_high(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* VEC registers as a square: lanes become registers.  Each round is a perfect shuffle; log2(VEC) of them transpose. */
+vec_inline void vec_transpose(vec *x)
+{
+    for (int round = 1; round < VEC; round *= 2) {
+        vec y[VEC];
+
+        for (int i = 0; i < VEC / 2; i++) {
+            y[2 * i] = vec_zip_low(x[i], x[i + VEC / 2]);
+            y[2 * i + 1] = vec_zip_high(x[i], x[i + VEC / 2]);
+        }
+        for (int i = 0; i < VEC; i++)
+            x[i] = y[i];
+    }
+}
+
 /* As cpu_exp of math.h: 0 below -87, +inf above 88.72, NaN stays NaN. */
 vec_inline vec vec_exp(vec x)
 {
