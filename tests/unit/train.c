@@ -237,7 +237,7 @@ static void killed_at_any_moment(void **state)
 {
     char one[] = "/tmp/armchair-train-XXXXXX", two[] = "/tmp/armchair-train-XXXXXX";
     struct toy toy;
-    struct train_options o = toy_options(mkdtemp(one), 60);
+    struct train_options o = toy_options(mkdtemp(one), 25);
     int ended = 0;
 
     (void)state;
@@ -254,15 +254,15 @@ static void killed_at_any_moment(void **state)
             toy_init(&toy);
             _exit(toy_run(&toy, &o) == 0 ? 0 : 1);
         }
-        usleep((useconds_t)(4000 + 3700 * (attempt % 23)));
+        usleep((useconds_t)(4000 + 3700 * attempt)); /* ever later, whatever the machine's speed */
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
         ended = WIFEXITED(status);
     }
     assert_true(ended);
-    same_file(one, two, "ckpt-00000060/model.safetensors");
-    same_file(one, two, "ckpt-00000060/state.safetensors");
+    same_file(one, two, "ckpt-00000025/model.safetensors");
+    same_file(one, two, "ckpt-00000025/state.safetensors");
     device_close(&toy.device);
     remove_tree(one);
     remove_tree(two);
