@@ -89,6 +89,25 @@ bool shapes_held_out(const struct shapes_scene *scene)
     return rng_hash(text, (size_t)at) % 10 == 0;
 }
 
+int64_t shapes_order(struct shapes_scene scene[SHAPES_COUNT], enum shapes_split split, struct rng rng, uint64_t pass)
+{
+    struct shapes_scene s = {0}; /* the first scene: small red circle, middle, white */
+    int64_t count = 0;
+
+    do
+        if (split == SHAPES_ALL || shapes_held_out(&s) == (split == SHAPES_HELD_OUT))
+            scene[count++] = s;
+    while (next_scene(&s));
+    for (int64_t i = count - 1; i > 0; i--) { /* Fisher and Yates */
+        int64_t at = (int64_t)rng_below(rng, UINT64_MAX - pass, (uint64_t)i, (uint64_t)i + 1);
+        struct shapes_scene keep = scene[i];
+
+        scene[i] = scene[at];
+        scene[at] = keep;
+    }
+    return count;
+}
+
 /* ---- captions --------------------------------------------------------------------------------------------------- */
 
 void shapes_caption(char text[SHAPES_CAPTION_MAX], const struct shapes_scene *scene, int wording)

@@ -46,6 +46,12 @@ const char *shapes_word(int attribute, int value); /* "small" */
 must_check int shapes_scene(struct shapes_scene *scene, int64_t index); /* 0..SHAPES_COUNT-1 */
 bool shapes_held_out(const struct shapes_scene *scene);
 
+enum shapes_split { SHAPES_TRAIN, SHAPES_HELD_OUT, SHAPES_ALL };
+
+/* All scenes of a split, shuffled: another order for each pass (steps at the top of the range, element: place).
+ * Returns how many. */
+int64_t shapes_order(struct shapes_scene scene[SHAPES_COUNT], enum shapes_split split, struct rng rng, uint64_t pass);
+
 /* wording 0..SHAPES_WORDINGS-1: "a small red circle in the middle on blue", "a small red circle on blue in the middle",
  * "on blue in the middle a small red circle". */
 void shapes_caption(char text[SHAPES_CAPTION_MAX], const struct shapes_scene *scene, int wording);
