@@ -110,8 +110,8 @@ struct dvae_loss {
     double kl;  /* of all positions */
 };
 
-/* Forward of count pictures (host, mapped) and, in learn mode, backward: gradients of their share of the mean loss are
- * added.  dvae_relaxed runs forward only. */
+/* Forward and backward of count pictures (host, mapped): the gradients of their share of the mean loss are added.
+ * dvae_relaxed runs forward only.  Both need DVAE_LEARN. */
 must_check int dvae_learn(struct dvae *d, struct dvae_loss *loss, const float *pixels, int64_t count,
                           const struct dvae_relax *how);
 must_check int dvae_relaxed(struct dvae *d, struct dvae_loss *loss, const float *pixels, int64_t count,
@@ -124,9 +124,8 @@ must_check int dvae_last_codes(struct dvae *d, int32_t *codes, int64_t count);
 
 /* ---- using ------------------------------------------------------------------------------------------------------- */
 
-/* codes [N,h,w]: arg-max of the logits, or with sample (its rng RNG_HARD) drawn from them.  kl NULL or the sum over all. */
-must_check int dvae_encode(struct dvae *d, int32_t *codes, double *kl, const float *pixels, int64_t count,
-                           const struct gumbel *sample);
+/* codes [N,h,w]: arg-max of the logits, or with sample (its rng RNG_HARD) drawn from them. */
+must_check int dvae_encode(struct dvae *d, int32_t *codes, const float *pixels, int64_t count, const struct gumbel *sample);
 
 /* out [N,H,W,2C] on the host; nll NULL or -ln p of pixels (mapped), which is NULL without it.
  * ERR_ARG a code outside the vocabulary. */

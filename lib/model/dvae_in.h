@@ -73,6 +73,9 @@ void dvae_name(char name[64], int half, int group, int block, int conv, const ch
 must_check int dvae_forward(struct dvae *d, struct dvae_half *h, bool from_first);
 must_check int dvae_backward(struct dvae *d, struct dvae_half *h, const struct tensor *dout, const struct tensor *din);
 
+/* dvae_config.c: the configuration in a file's metadata.  1: read; 0: the metadata are not ours; ERR_FORMAT. */
+must_check int dvae_meta_read(struct dvae_config *c, const struct st_file *file);
+
 /* A view of a shared place with the shape of like. */
 struct tensor dvae_view(const struct dvae *d, enum dvae_slot slot, const struct tensor *like);
 

@@ -217,7 +217,6 @@ static void place_all(struct plan *p)
     struct dvae *d = p->d;
     const struct dvae_config *c = &d->config;
     int64_t grid = dvae_grid(c);
-    bool learn = d->use & DVAE_LEARN;
 
     d->pixels = own(p, c->size, c->channels);
     d->codes = own(p, grid, 1);
@@ -226,14 +225,12 @@ static void place_all(struct plan *p)
         d->encoder.in = d->pixels;
         place_half(p, &d->encoder, c->size);
         d->encoder.out = own(p, grid, c->vocab);
+    }
+    if (d->use & DVAE_LEARN) {
+        d->decoder.in = own(p, grid, c->vocab);
+        d->dz = own(p, grid, c->vocab);
         d->kl = own(p, grid, 1);
     }
-    if (learn || d->use == (DVAE_ENCODER | DVAE_DECODER))
-        d->decoder.in = own(p, grid, c->vocab);
-    else if (d->use & DVAE_ENCODER)
-        d->dz = own(p, grid, c->vocab); /* only to have its KL */
-    if (learn)
-        d->dz = own(p, grid, c->vocab);
     if (d->use & DVAE_DECODER) {
         place_half(p, &d->decoder, grid);
         d->decoder.out = own(p, c->size, 2 * c->channels);
