@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Real pictures and real captions: every emoji of the Noto Color Emoji font, captioned with its Unicode name.
+#   emoji.sh FOLDER
+# Needs fonts-noto-color-emoji, unicode-data and pango1.0-tools (`make emoji` installs them).  Run again, it goes on.
+# VIEWS: drawings of each emoji (12): the first large, centred, on white; the others of other sizes, places, backgrounds.
+# SIDE: pixels (64).  TINY=1: a few emoji, seconds.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+export OUT=$1 VIEWS=${VIEWS:-12} SIDE=${SIDE:-64}
+list=/usr/share/unicode/emoji/emoji-test.txt
+every=1
+if [ "${TINY:-}" ]; then VIEWS=2 SIDE=32 every=100; fi
+for need in "$list" /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf; do
+    [ -e "$need" ] || { echo "emoji.sh: $need: not there; make emoji installs it" >&2; exit 1; }
+done
+mkdir -p "$OUT"
+
+# code, the emoji itself, name: every fully qualified one without skin tones
+names() {
+    awk -v every="$every" '
+        /; fully-qualified/ && !/skin tone/ && ++n % every == 0 {
+            code = $0; sub(/ *;.*/, "", code); gsub(/ /, "-", code)
+            rest = $0; sub(/.*# /, "", rest)
+            face = rest; sub(/ .*/, "", face)
+            sub(/^[^ ]* E[0-9.]* /, "", rest)
+            print code "\t" face "\t" rest
+        }' "$list"
+}
+
+# Width and height of the font's drawings at a size: all are of one size, so indent and margins can put them anywhere.
+measure() { # size
+    local png
+    png=$(mktemp --suffix .png)
+    pango-view --pixels -q --font "Noto Color Emoji $1" --background=white --margin=0 --text "😀" -o "$png"
+    od -An -tu1 -j16 -N8 "$png" | awk '{print $3 * 256 + $4, $7 * 256 + $8}'
+    rm -f "$png"
+}
+
+# One emoji: pictures/CODE/VIEW.png and .txt, so the key is CODE/VIEW.  Choices are a function of code and view.
+draw() { # code, face, name
+    set -euo pipefail
+    local code=$1 face=$2 name=$3 view hash size ground width height left top stem
+    local grounds=(white '#f4f4f4' '#fff6e0' '#e8f4ff' '#eaffea' '#ffeef4' '#f2ecff' '#dddddd')
+    mkdir -p "$OUT/pictures/$code"
+    for ((view = 0; view < VIEWS; view++)); do
+        hash=$(cksum <<<"$code $view" | cut -d' ' -f1)
+        size=$((SIDE * 46 / 64)) ground=white
+        if [ "$view" -gt 0 ]; then size=$((SIDE * (40 + hash % 9) / 64)) ground=${grounds[hash / 9 % 8]}; fi
+        read -r width height <<<"$(sed -n "s/^$size //p" "$OUT/sizes")"
+        left=$(((SIDE - width) / 2)) top=$(((SIDE - height) / 2))
+        if [ "$view" -gt 0 ]; then
+            left=$((hash / 72 % (SIDE - width + 1))) top=$((hash / 7200 % (SIDE - height + 1)))
+        fi
+        stem=$OUT/pictures/$code/$(printf %02d "$view")
+        pango-view --pixels -q --font "Noto Color Emoji $size" --background="$ground" --text "$face" \
+            --width="$SIDE" --indent="$left" --margin="$top 0 $((SIDE - height - top))" -o "$stem.png"
+        printf '%s\n' "$name" >"$stem.txt"
+    done
+}
+export -f draw
+
+pictures() {
+    [ -e "$OUT/pairs.tar" ] && return
+    names >"$OUT/names.tsv"
+    for ((size = SIDE * 40 / 64; size <= SIDE * 48 / 64; size++)); do echo "$size $(measure "$size")"; done >"$OUT/sizes"
+    tr '\t' '\n' <"$OUT/names.tsv" | tr '\n' '\0' | xargs -0 -n 3 -P 2 bash -c 'draw "$@"' draw
+    tar --sort=name --mtime=@0 -C "$OUT/pictures" -cf "$OUT/pairs.tar.part" .
+    mv "$OUT/pairs.tar.part" "$OUT/pairs.tar"
+    rm -rf "$OUT/pictures"
+}
+time pictures
