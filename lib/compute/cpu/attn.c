@@ -17,7 +17,7 @@ struct work {
 
 static size_t work_floats(const struct plan *p)
 {
-    return (size_t)(p->slots * (p->width + p->padded) + ROWS * p->columns + ROWS * ATTN_WIDTH_MAX);
+    return (size_t)(p->slots * (p->width + p->padded) + ROWS * VEC * p->panels + ROWS * ATTN_WIDTH_MAX);
 }
 
 static struct work work_place(float *memory, const struct plan *p)
@@ -25,29 +25,38 @@ static struct work work_place(float *memory, const struct plan *p)
     struct work w = {.query = memory};
 
     w.scores = w.query + ROWS * ATTN_WIDTH_MAX;
-    w.rows = w.scores + ROWS * p->columns;
+    w.rows = w.scores + ROWS * VEC * p->panels;
     w.panels = w.rows + p->slots * p->padded;
     return w;
 }
 
-/* s becomes exp(s - max), the sum is returned, *lse the logarithm of the sum of exponentials. */
-static float softmax(float *s, int64_t columns, float *lse)
+/* The scores of a block become exp(s - max); total gets their sums, lse the logarithms of the sums of exponentials. */
+static void softmax(float *s, int64_t panels, float *total, float *lse)
 {
-    vec top = vec_all(-INFINITY), sum = vec_all(0.0f);
-    float largest, total;
+    vec top[ROWS], sum[ROWS];
 
-    for (int64_t i = 0; i < columns; i += VEC)
-        top = vec_max(vec_load(s + i), top);
-    largest = vec_largest(top);
-    for (int64_t i = 0; i < columns; i += VEC) {
-        vec e = vec_exp(vec_load(s + i) - largest);
-
-        vec_store(s + i, e);
-        sum += e;
+    for (int r = 0; r < ROWS; r++) {
+        top[r] = vec_all(-INFINITY);
+        sum[r] = vec_all(0.0f);
     }
-    total = vec_sum(sum);
-    *lse = largest + logf(total);
-    return total;
+    for (int64_t i = 0; i < panels; i++)
+        for (int r = 0; r < ROWS; r++)
+            top[r] = vec_max(vec_load(s + (i * ROWS + r) * VEC), top[r]);
+    for (int r = 0; r < ROWS; r++) {
+        lse[r] = vec_largest(top[r]);
+        top[r] = vec_all(lse[r]);
+    }
+    for (int64_t i = 0; i < panels; i++)
+        for (int r = 0; r < ROWS; r++) {
+            vec e = vec_exp(vec_load(s + (i * ROWS + r) * VEC) - top[r]);
+
+            vec_store(s + (i * ROWS + r) * VEC, e);
+            sum[r] += e;
+        }
+    for (int r = 0; r < ROWS; r++) {
+        total[r] = vec_sum(sum[r]);
+        lse[r] += logf(total[r]);
+    }
 }
 
 static void write_row(float *out, const float *sum, float scale, int64_t d)
@@ -62,30 +71,29 @@ static void write_row(float *out, const float *sum, float scale, int64_t d)
 
 static void forward(float *out, float *lse, const float *q, const struct plan *p, struct work w)
 {
-    int64_t stride = 3 * p->channels, columns;
+    int64_t stride = 3 * p->channels, panels;
     struct block b = block_start(p);
     struct segment segment[BANDS + 1];
+    float total[ROWS], logs[ROWS];
     int count;
 
     pack_panels(w.panels, q + p->channels, stride, p);
     pack_rows(w.rows, q + 2 * p->channels, stride, p);
     while (block_next(&b, p)) {
-        float total[ROWS];
-
         pack_block(w.query, q, stride, &b, p, 1.0f / sqrtf((float)p->width));
-        columns = block_segments(segment, &count, &b, p);
+        panels = block_segments(segment, &count, &b, p);
         for (int i = 0; i < count; i++) {
-            segment_scores(w.scores, p->columns, w.query, w.panels, p->width, &segment[i]);
-            segment_forbid(w.scores, p->columns, &segment[i], -INFINITY);
+            segment_scores(w.scores, w.query, w.panels, p->width, &segment[i]);
+            segment_forbid(w.scores, &segment[i], -INFINITY);
         }
-        for (int r = 0; r < b.rows; r++)
-            total[r] = softmax(w.scores + r * p->columns, columns, lse + plan_position(p, b.slot + r));
-        for (int r = b.rows; r < ROWS; r++)
-            memset(w.scores + r * p->columns, 0, (size_t)columns * sizeof(float));
-        weighted_sums(w.query, w.scores, p->columns, w.rows, p->padded, segment, count);
-        for (int r = 0; r < b.rows; r++)
-            write_row(out + plan_position(p, b.slot + r) * p->channels, w.query + r * ATTN_WIDTH_MAX, 1.0f / total[r],
-                      p->width);
+        softmax(w.scores, panels, total, logs);
+        weighted_sums(w.query, w.scores, w.rows, p->padded, segment, count);
+        for (int r = 0; r < b.rows; r++) {
+            int64_t at = plan_position(p, b.slot + r);
+
+            write_row(out + at * p->channels, w.query + r * ATTN_WIDTH_MAX, 1.0f / total[r], p->width);
+            lse[at] = logs[r];
+        }
     }
 }
 

@@ -34,7 +34,7 @@ struct plan {
     int64_t image;      /* image positions */
     int64_t text_slots; /* multiples of VEC */
     int64_t slots;
-    int64_t columns;    /* most scores of one query */
+    int64_t panels;     /* most registers of scores of one query */
     int64_t width;      /* D */
     int64_t padded;     /* D rounded up to VEC */
     int64_t positions;  /* T */
@@ -43,7 +43,7 @@ struct plan {
 
 struct segment {
     int64_t from, to;                     /* slots of the union */
-    int64_t column;                       /* of slot from rounded down to VEC, in the scores */
+    int64_t place;                        /* of its first panel, the one that holds from, among the scores' */
     int64_t row_from[ROWS], row_to[ROWS]; /* slots allowed to each row; equal: none */
 };
 
@@ -107,9 +107,9 @@ static inline struct plan plan_make(const struct attn *a, tensor_in out)
     p.text_slots = vec_up(a->text);
     p.slots = p.text_slots + vec_up(p.image);
     plan_bands(&p);
-    p.columns = p.text_slots;
+    p.panels = p.text_slots / VEC;
     for (int i = 0; i < p.bands; i++)
-        p.columns += vec_up(least(p.band[i].hi - p.band[i].lo + ROWS, p.image)) + VEC;
+        p.panels += vec_up(least(p.band[i].hi - p.band[i].lo + ROWS, p.image)) / VEC + 1;
     return p;
 }
 
@@ -149,7 +149,7 @@ static inline struct block block_start(const struct plan *p)
     return (struct block){.end = p->a->text};
 }
 
-vec_inline bool segment_set(struct segment *s, const struct block *b, struct band band, int64_t first, int64_t column)
+vec_inline bool segment_set(struct segment *s, const struct block *b, struct band band, int64_t first, int64_t place)
 {
     for (int r = 0; r < ROWS; r++) {
         s->row_from[r] = most(first, b->slot + r - band.hi);
@@ -157,24 +157,24 @@ vec_inline bool segment_set(struct segment *s, const struct block *b, struct ban
     }
     s->from = s->row_from[0];
     s->to = s->row_to[b->rows - 1];
-    s->column = column;
+    s->place = place;
     return s->to > s->from;
 }
 
-vec_inline int64_t segment_columns(const struct segment *s)
+vec_inline int64_t segment_panels(const struct segment *s)
 {
-    return vec_up(s->to) - s->from / VEC * VEC;
+    return vec_up(s->to) / VEC - s->from / VEC;
 }
 
-/* The segments of a block; their columns together. */
+/* The segments of a block; their panels together. */
 static inline int64_t block_segments(struct segment *s, int *count, const struct block *b, const struct plan *p)
 {
-    int64_t columns = 0;
+    int64_t panels = 0;
 
     *count = 0;
     if (b->slot < p->text_slots) {
         segment_set(&s[(*count)++], b, (struct band){0, b->slot + ROWS}, 0, 0);
-        return segment_columns(&s[0]);
+        return segment_panels(&s[0]);
     }
     if (p->a->text > 0) {
         struct segment *text = &s[(*count)++];
@@ -182,12 +182,12 @@ static inline int64_t block_segments(struct segment *s, int *count, const struct
         *text = (struct segment){.to = p->a->text};
         for (int r = 0; r < ROWS; r++)
             text->row_to[r] = p->a->text;
-        columns = p->text_slots;
+        panels = segment_panels(text);
     }
     for (int i = 0; i < p->bands; i++)
-        if (segment_set(&s[*count], b, p->band[i], b->first, columns))
-            columns += segment_columns(&s[(*count)++]);
-    return columns;
+        if (segment_set(&s[*count], b, p->band[i], b->first, panels))
+            panels += segment_panels(&s[(*count)++]);
+    return panels;
 }
 
 /* Panels of the rows of one head: x is the row of position 0, rows are stride apart. */
@@ -246,8 +246,10 @@ static inline void pack_block(float *rows, const float *x, int64_t stride, const
     }
 }
 
+/* Scores of a block lie as [panel][ROWS][VEC]: a segment's panels start at its place. */
+
 /* Products of a block's rows with the keys of wide panels (a constant at each call). */
-vec_inline void score_tile(float *s, int64_t columns, const float *rows, const float *panel, int64_t d, int wide)
+vec_inline void score_tile(float *s, const float *rows, const float *panel, int64_t d, int wide)
 {
     vec sum[ROWS][WIDE] = {0};
 
@@ -262,93 +264,100 @@ vec_inline void score_tile(float *s, int64_t columns, const float *rows, const f
     }
     for (int r = 0; r < ROWS; r++)
         for (int j = 0; j < wide; j++)
-            vec_store(s + r * columns + j * VEC, sum[r][j]);
+            vec_store(s + (j * ROWS + r) * VEC, sum[r][j]);
 }
 
 /* All scores of a segment. */
-static inline void segment_scores(float *s, int64_t columns, const float *rows, const float *panels, int64_t d,
-                                  const struct segment *g)
+static inline void segment_scores(float *s, const float *rows, const float *panels, int64_t d, const struct segment *g)
 {
     int64_t slot = g->from / VEC * VEC, end = vec_up(g->to);
 
-    s += g->column;
-    for (; slot + WIDE * VEC <= end; slot += WIDE * VEC, s += WIDE * VEC)
-        score_tile(s, columns, rows, panels + slot * d, d, WIDE);
-    if (slot + 2 * VEC <= end) {
-        score_tile(s, columns, rows, panels + slot * d, d, 2);
-        slot += 2 * VEC;
-        s += 2 * VEC;
-    }
-    if (slot < end)
-        score_tile(s, columns, rows, panels + slot * d, d, 1);
+    s += g->place * ROWS * VEC;
+    for (; slot + WIDE * VEC <= end; slot += WIDE * VEC, s += WIDE * ROWS * VEC)
+        score_tile(s, rows, panels + slot * d, d, WIDE);
+    if (slot + 2 * VEC <= end)
+        score_tile(s, rows, panels + slot * d, d, 2);
+    else if (slot < end)
+        score_tile(s, rows, panels + slot * d, d, 1);
+}
+
+vec_inline veci lanes(void)
+{
+    veci n = {0};
+
+    for (int i = 0; i < VEC; i++)
+        n[i] = i;
+    return n;
 }
 
 /* Put value where a segment's keys are forbidden. */
-static inline void segment_forbid(float *s, int64_t columns, const struct segment *g, float value)
+static inline void segment_forbid(float *s, const struct segment *g, float value)
 {
-    int64_t start = g->from / VEC * VEC, end = vec_up(g->to);
+    int64_t slot = g->from / VEC * VEC, end = vec_up(g->to);
 
-    for (int r = 0; r < ROWS; r++) {
-        float *row = s + r * columns + g->column - start;
+    s += g->place * ROWS * VEC;
+    for (; slot < end; slot += VEC, s += ROWS * VEC) {
+        if (slot >= g->row_from[ROWS - 1] && slot + VEC <= g->row_to[0])
+            continue;
+        for (int r = 0; r < ROWS; r++) {
+            veci at = lanes() + (int32_t)(slot - g->from);
+            veci yes = (at >= (int32_t)(g->row_from[r] - g->from)) & (at < (int32_t)(g->row_to[r] - g->from));
 
-        for (int64_t slot = start; slot < least(g->row_from[r], end); slot++)
-            row[slot] = value;
-        for (int64_t slot = most(g->row_to[r], start); slot < end; slot++)
-            row[slot] = value;
+            vec_store(s + r * VEC, vec_select(yes, vec_load(s + r * VEC), vec_all(value)));
+        }
     }
 }
 
-/* sum[r] += weights of row r times rows of slots from..to; with masked, forbidden slots add 0 whatever they hold. */
-vec_inline void weigh(vec (*sum)[WIDE], const float *s, int64_t columns, const float *rows, int64_t padded, int64_t from,
-                      int64_t to, const struct segment *g, bool masked, int wide)
+/* sum[r] += weights of row r times rows of slots from..to.  With masked, a weight of 0 adds 0 whatever the row holds. */
+vec_inline void weigh(vec (*sum)[WIDE], const float *s, const float *rows, int64_t padded, int64_t from, int64_t to,
+                      const struct segment *g, bool masked, int wide)
 {
-    const float *row = s + g->column - g->from / VEC * VEC;
+    int64_t start = g->from / VEC * VEC - g->place * VEC;
 
     for (int64_t slot = from; slot < to; slot++) {
+        const float *weight = s + (slot - start) / VEC * (ROWS * VEC) + slot % VEC;
         vec v[WIDE];
 
         for (int j = 0; j < wide; j++)
             v[j] = vec_load(rows + slot * padded + j * VEC);
         for (int r = 0; r < ROWS; r++) {
-            vec share = vec_all(row[r * columns + slot]);
-            int32_t yes = -(slot >= g->row_from[r] && slot < g->row_to[r]);
+            vec share = vec_all(weight[r * VEC]);
 
             for (int j = 0; j < wide; j++)
-                sum[r][j] = vec_fma(share, masked ? (vec)((veci)v[j] & yes) : v[j], sum[r][j]);
+                sum[r][j] = vec_fma(share, masked ? (vec)((veci)v[j] & (share != 0.0f)) : v[j], sum[r][j]);
         }
     }
 }
 
 /* Weighted sums over all segments, for wide registers of channels; out rows are ATTN_WIDTH_MAX apart. */
-vec_inline void weigh_segments(float *out, const float *s, int64_t columns, const float *rows, int64_t padded,
-                               const struct segment *g, int count, int wide)
+vec_inline void weigh_segments(float *out, const float *s, const float *rows, int64_t padded, const struct segment *g,
+                               int count, int wide)
 {
     vec sum[ROWS][WIDE] = {0};
 
     for (int i = 0; i < count; i++) {
         int64_t common = least(g[i].row_from[ROWS - 1], g[i].to), end = most(common, least(g[i].row_to[0], g[i].to));
 
-        weigh(sum, s, columns, rows, padded, g[i].from, common, &g[i], true, wide);
-        weigh(sum, s, columns, rows, padded, common, end, &g[i], false, wide);
-        weigh(sum, s, columns, rows, padded, end, g[i].to, &g[i], true, wide);
+        weigh(sum, s, rows, padded, g[i].from, common, &g[i], true, wide);
+        weigh(sum, s, rows, padded, common, end, &g[i], false, wide);
+        weigh(sum, s, rows, padded, end, g[i].to, &g[i], true, wide);
     }
     for (int r = 0; r < ROWS; r++)
         for (int j = 0; j < wide; j++)
             vec_store(out + r * ATTN_WIDTH_MAX + j * VEC, sum[r][j]);
 }
 
-static inline void weighted_sums(float *out, const float *s, int64_t columns, const float *rows, int64_t padded,
-                                 const struct segment *g, int count)
+static inline void weighted_sums(float *out, const float *s, const float *rows, int64_t padded, const struct segment *g,
+                                 int count)
 {
     int64_t i = 0;
 
-    if (padded % (WIDE * VEC) != 0)
-        for (; padded - i >= 2 * VEC && (padded - i) % (WIDE * VEC) != 0; i += 2 * VEC)
-            weigh_segments(out + i, s, columns, rows + i, padded, g, count, 2);
+    for (; padded - i >= 2 * VEC && (padded - i) % (WIDE * VEC) != 0; i += 2 * VEC)
+        weigh_segments(out + i, s, rows + i, padded, g, count, 2);
     for (; padded - i >= WIDE * VEC; i += WIDE * VEC)
-        weigh_segments(out + i, s, columns, rows + i, padded, g, count, WIDE);
-    for (; i < padded; i += VEC)
-        weigh_segments(out + i, s, columns, rows + i, padded, g, count, 1);
+        weigh_segments(out + i, s, rows + i, padded, g, count, WIDE);
+    if (i < padded)
+        weigh_segments(out + i, s, rows + i, padded, g, count, 1);
 }
 
 #endif

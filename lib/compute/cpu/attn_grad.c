@@ -20,14 +20,14 @@ struct work {
     float *key_panels, *value_panels, *key_rows; /* as packed */
     float *dk, *dv;                              /* [slot][padded] */
     float *query, *dout, *dq;                    /* rows of a block, ATTN_WIDTH_MAX apart */
-    float *p, *ds;                               /* [ROWS][columns] */
+    float *p, *ds;                               /* scores of a block */
 };
 
 /* The places of a thread's memory; the floats they take.  memory NULL: only count. */
 static int64_t work_place(struct work *w, float *memory, const struct plan *p)
 {
     int64_t panels = p->slots * p->width, rows = p->slots * p->padded, block = ROWS * ATTN_WIDTH_MAX;
-    int64_t scores = ROWS * p->columns, at = 0;
+    int64_t scores = ROWS * VEC * p->panels, at = 0;
     const struct {
         float **place;
         int64_t size;
@@ -42,14 +42,16 @@ static int64_t work_place(struct work *w, float *memory, const struct plan *p)
 }
 
 /* s holds scores and becomes p; d holds dp and becomes ds. */
-static void row_gradient(float *s, float *d, int64_t columns, float lse, float own)
+static void scores_gradient(float *s, float *d, int64_t panels, const float *lse, const float *own)
 {
-    for (int64_t i = 0; i < columns; i += VEC) {
-        vec share = vec_exp(vec_load(s + i) - lse);
+    for (int64_t i = 0; i < panels; i++)
+        for (int r = 0; r < ROWS; r++) {
+            int64_t at = (i * ROWS + r) * VEC;
+            vec share = vec_exp(vec_load(s + at) - lse[r]);
 
-        vec_store(s + i, share);
-        vec_store(d + i, share * (vec_load(d + i) - own));
-    }
+            vec_store(s + at, share);
+            vec_store(d + at, share * (vec_load(d + at) - own[r]));
+        }
 }
 
 static float dot(const float *a, const float *b, int64_t n)
@@ -65,38 +67,37 @@ static float dot(const float *a, const float *b, int64_t n)
 }
 
 /* sum[slot] += weights of the block's rows times their rows, for wide registers of channels. */
-vec_inline void spread_tile(float *sum, const float *s, int64_t columns, const float *rows, int64_t padded,
-                            const struct segment *g, int wide)
+vec_inline void spread_tile(float *sum, const float *s, const float *rows, int64_t padded, const struct segment *g, int wide)
 {
-    const float *row = s + g->column - g->from / VEC * VEC;
+    int64_t start = g->from / VEC * VEC - g->place * VEC;
     vec x[ROWS][PAIR];
 
     for (int r = 0; r < ROWS; r++)
         for (int j = 0; j < wide; j++)
             x[r][j] = vec_load(rows + r * ATTN_WIDTH_MAX + j * VEC);
     for (int64_t slot = g->from; slot < g->to; slot++) {
+        const float *weight = s + (slot - start) / VEC * (ROWS * VEC) + slot % VEC;
         vec y[PAIR];
 
         for (int j = 0; j < wide; j++)
             y[j] = vec_load(sum + slot * padded + j * VEC);
         for (int r = 0; r < ROWS; r++)
             for (int j = 0; j < wide; j++)
-                y[j] = vec_fma(vec_all(row[r * columns + slot]), x[r][j], y[j]);
+                y[j] = vec_fma(vec_all(weight[r * VEC]), x[r][j], y[j]);
         for (int j = 0; j < wide; j++)
             vec_store(sum + slot * padded + j * VEC, y[j]);
     }
 }
 
-static void spread(float *sum, const float *s, int64_t columns, const float *rows, int64_t padded, const struct segment *g,
-                   int count)
+static void spread(float *sum, const float *s, const float *rows, int64_t padded, const struct segment *g, int count)
 {
     for (int at = 0; at < count; at++) {
         int64_t i = 0;
 
         for (; i + PAIR * VEC <= padded; i += PAIR * VEC)
-            spread_tile(sum + i, s, columns, rows + i, padded, &g[at], PAIR);
+            spread_tile(sum + i, s, rows + i, padded, &g[at], PAIR);
         for (; i < padded; i += VEC)
-            spread_tile(sum + i, s, columns, rows + i, padded, &g[at], 1);
+            spread_tile(sum + i, s, rows + i, padded, &g[at], 1);
     }
 }
 
@@ -105,28 +106,27 @@ struct head {
     float *dq;
 };
 
-/* p and ds of a block; what the mask forbids is 0 in both. */
+/* p and ds of a block; what the mask forbids is 0 in both.  Rows that the block lacks have zero queries: an lse of infinity
+ * makes their shares 0. */
 static void block_gradient(const struct head *h, const struct plan *p, const struct block *b, const struct work *w,
-                           const struct segment *g, int count, int64_t columns)
+                           const struct segment *g, int count, int64_t panels)
 {
+    float lse[ROWS], own[ROWS];
+
     for (int i = 0; i < count; i++) {
-        segment_scores(w->p, p->columns, w->query, w->key_panels, p->width, &g[i]);
-        segment_scores(w->ds, p->columns, w->dout, w->value_panels, p->width, &g[i]);
+        segment_scores(w->p, w->query, w->key_panels, p->width, &g[i]);
+        segment_scores(w->ds, w->dout, w->value_panels, p->width, &g[i]);
     }
     for (int r = 0; r < ROWS; r++) {
-        int64_t at = r < b->rows ? plan_position(p, b->slot + r) : 0;
-        float *s = w->p + r * p->columns, *d = w->ds + r * p->columns;
+        int64_t at = plan_position(p, b->slot + r);
 
-        if (r < b->rows) {
-            row_gradient(s, d, columns, h->lse[at], dot(h->dout + at * p->channels, h->out + at * p->channels, p->width));
-            continue;
-        }
-        memset(s, 0, (size_t)columns * sizeof *s);
-        memset(d, 0, (size_t)columns * sizeof *d);
+        lse[r] = r < b->rows ? h->lse[at] : INFINITY;
+        own[r] = r < b->rows ? dot(h->dout + at * p->channels, h->out + at * p->channels, p->width) : 0.0f;
     }
+    scores_gradient(w->p, w->ds, panels, lse, own);
     for (int i = 0; i < count; i++) {
-        segment_forbid(w->p, p->columns, &g[i], 0.0f);
-        segment_forbid(w->ds, p->columns, &g[i], 0.0f);
+        segment_forbid(w->p, &g[i], 0.0f);
+        segment_forbid(w->ds, &g[i], 0.0f);
     }
 }
 
@@ -142,7 +142,7 @@ static void write_rows(float *out, const float *rows, int64_t stride, const stru
 
 static void backward(const struct head *h, const struct plan *p, const struct work *w)
 {
-    int64_t stride = 3 * p->channels, columns;
+    int64_t stride = 3 * p->channels, panels;
     float scale = 1.0f / sqrtf((float)p->width);
     struct block b = block_start(p);
     struct segment segment[BANDS + 1];
@@ -156,14 +156,14 @@ static void backward(const struct head *h, const struct plan *p, const struct wo
     while (block_next(&b, p)) {
         pack_block(w->query, h->q, stride, &b, p, scale);
         pack_block(w->dout, h->dout, p->channels, &b, p, 1.0f);
-        columns = block_segments(segment, &count, &b, p);
-        block_gradient(h, p, &b, w, segment, count, columns);
-        weighted_sums(w->dq, w->ds, p->columns, w->key_rows, p->padded, segment, count);
+        panels = block_segments(segment, &count, &b, p);
+        block_gradient(h, p, &b, w, segment, count, panels);
+        weighted_sums(w->dq, w->ds, w->key_rows, p->padded, segment, count);
         for (int r = 0; r < b.rows; r++)
             for (int64_t i = 0, at = plan_position(p, b.slot + r) * stride; i < p->width; i++)
                 h->dq[at + i] = w->dq[r * ATTN_WIDTH_MAX + i] * scale;
-        spread(w->dk, w->ds, p->columns, w->query, p->padded, segment, count);
-        spread(w->dv, w->p, p->columns, w->dout, p->padded, segment, count);
+        spread(w->dk, w->ds, w->query, p->padded, segment, count);
+        spread(w->dv, w->p, w->dout, p->padded, segment, count);
     }
     write_rows(h->dq + p->channels, w->dk, stride, p);
     write_rows(h->dq + 2 * p->channels, w->dv, stride, p);
