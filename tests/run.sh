@@ -10,6 +10,8 @@ build=$PWD/${BUILD:-build}
 export BUILD=$build PATH="$build/bin:$PATH" CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 ROOT=$PWD
 # libarchive and others keep what they allocated once for the whole process; our own leaks still show.
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" ASAN_OPTIONS="${ASAN_OPTIONS:-allocator_may_return_null=1}"
+# Tests run side by side: threads that wait must not spin on the processors that others work on.
+export OMP_WAIT_POLICY=passive
 export TSAN_OPTIONS="${TSAN_OPTIONS:-ignore_noninstrumented_modules=1}"
 
 if [ $# -gt 0 ]; then

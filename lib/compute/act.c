@@ -4,48 +4,56 @@
 #include "compute/backend.h"
 #include "compute/check.h"
 
+/* Both f32, of one shape. */
+static int check(const char *what, const struct tensor *t, const struct tensor *other)
+{
+    int rc = check_like(what, other, other);
+
+    return rc != 0 ? rc : check_like(what, t, other);
+}
+
 int op_gelu(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
-    int rc = check_like("gelu: y", y, x);
+    int rc = check("gelu", y, x);
 
     return rc != 0 ? rc : dev->ops->gelu(dev->self, y, x);
 }
 
 int op_gelu_grad(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *x)
 {
-    int rc = check_like("gelu: dx", dx, x);
+    int rc = check("gelu", dx, x);
 
     if (rc == 0)
-        rc = check_like("gelu: dy", dy, x);
+        rc = check("gelu", dy, x);
     return rc != 0 ? rc : dev->ops->gelu_grad(dev->self, dx, dy, x);
 }
 
 int op_relu(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
-    int rc = check_like("relu: y", y, x);
+    int rc = check("relu", y, x);
 
     return rc != 0 ? rc : dev->ops->relu(dev->self, y, x);
 }
 
 int op_relu_grad(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *y)
 {
-    int rc = check_like("relu: dx", dx, y);
+    int rc = check("relu", dx, y);
 
     if (rc == 0)
-        rc = check_like("relu: dy", dy, y);
+        rc = check("relu", dy, y);
     return rc != 0 ? rc : dev->ops->relu_grad(dev->self, dx, dy, y);
 }
 
 int op_add(struct device *dev, const struct tensor *y, const struct tensor *x, float s)
 {
-    int rc = check_like("add: y", y, x);
+    int rc = check("add", y, x);
 
     return rc != 0 ? rc : dev->ops->add(dev->self, y, x, s);
 }
 
 int op_copy(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
-    int rc = check_like("copy: y", y, x);
+    int rc = check("copy", y, x);
 
     return rc != 0 ? rc : dev->ops->copy(dev->self, y, x);
 }

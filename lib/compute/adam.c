@@ -26,7 +26,9 @@ int op_sum_squares(struct device *dev, double *sum, const struct tensor *x)
 
 int op_average(struct device *dev, const struct tensor *average, const struct tensor *p, float decay)
 {
-    int rc = check_like("average", average, p);
+    int rc = check_like("average: p", p, p);
 
+    if (rc == 0)
+        rc = check_like("average", average, p);
     return rc != 0 ? rc : dev->ops->average(dev->self, average, p, decay);
 }

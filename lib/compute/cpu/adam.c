@@ -6,28 +6,47 @@
 #include "compute/cpu/cpu.h"
 #include "compute/cpu/vec.h"
 
+/* The constants of one update. */
+struct update {
+    float beta1, beta2, eps, scale, top;
+    float step;   /* lr / (1 - beta1^t) */
+    float unbias; /* 1 / (1 - beta2^t) */
+    float shrink; /* lr * decay */
+};
+
+static void update(float *p, float *m, float *v, const float *g, int64_t n, const struct update *u)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float d = g[i] * u->scale;
+        float a = u->beta1 * m[i] + (1.0f - u->beta1) * d;
+        float b = u->beta2 * v[i] + (1.0f - u->beta2) * d * d;
+
+        b = u->top < b ? u->top : b; /* NaN stays */
+        m[i] = a;
+        v[i] = b;
+        p[i] -= u->step * (a / (sqrtf(b * u->unbias) + u->eps)) + u->shrink * p[i];
+    }
+}
+
 int cpu_adam(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how)
 {
+    const struct update u = {
+        .beta1 = how->beta1,
+        .beta2 = how->beta2,
+        .eps = how->eps,
+        .scale = how->scale,
+        .top = how->v_max,
+        .step = (float)((double)how->lr / (1.0 - pow((double)how->beta1, (double)how->t))),
+        .unbias = (float)(1.0 / (1.0 - pow((double)how->beta2, (double)how->t))),
+        .shrink = how->lr * how->decay,
+    };
     int64_t n = tensor_elements(p);
-    float *value = F32(p), *mean = F32(m), *square = F32(v);
-    const float *grad = F32(g);
-    const float beta1 = how->beta1, beta2 = how->beta2, eps = how->eps, scale = how->scale, top = how->v_max;
-    const float step = (float)(how->lr / (1.0 - pow(how->beta1, (double)how->t)));
-    const float unbias = (float)(1.0 / (1.0 - pow(how->beta2, (double)how->t)));
-    const float shrink = how->lr * how->decay;
 
     (void)self;
-#pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < n; i++) {
-        float d = grad[i] * scale;
-        float a = beta1 * mean[i] + (1.0f - beta1) * d;
-        float b = beta2 * square[i] + (1.0f - beta2) * d * d;
-
-        b = b < top ? b : top;
-        mean[i] = a;
-        square[i] = b;
-        value[i] -= step * (a / (sqrtf(b * unbias) + eps)) + shrink * value[i];
-    }
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < n; at += PAR_BLOCK)
+        update(F32(p) + at, F32(m) + at, F32(v) + at, F32(g) + at, n - at < PAR_BLOCK ? n - at : PAR_BLOCK, &u);
     return 0;
 }
 
@@ -66,12 +85,18 @@ int cpu_sum_squares(void *self, double *sum, tensor_in x)
 int cpu_average(void *self, tensor_in average, tensor_in p, float decay)
 {
     int64_t n = tensor_elements(p);
-    float *mean = F32(average);
-    const float *value = F32(p), rest = (float)(1.0 - (double)decay);
+    const float rest = (float)(1.0 - (double)decay);
 
     (void)self;
-#pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < n; i++)
-        mean[i] = decay * mean[i] + rest * value[i];
+#pragma omp parallel for schedule(static)
+    for (int64_t at = 0; at < n; at += PAR_BLOCK) {
+        float *mean = F32(average) + at;
+        const float *value = F32(p) + at;
+        int64_t count = n - at < PAR_BLOCK ? n - at : PAR_BLOCK;
+
+#pragma omp simd
+        for (int64_t i = 0; i < count; i++)
+            mean[i] = decay * mean[i] + rest * value[i];
+    }
     return 0;
 }

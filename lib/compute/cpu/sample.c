@@ -77,6 +77,29 @@ vec_inline void tile(float *y, const float *x, const float *panel, const float *
         }
 }
 
+/* Fewer rows than a tile has. */
+static void rest(float *y, const float *x, const float *panel, const float *bias, int64_t y_stride, int64_t k, int64_t n,
+                 struct thin how, int rows)
+{
+    switch (rows) {
+    case 1:
+        tile(y, x, panel, bias, y_stride, k, n, how, 1);
+        break;
+    case 2:
+        tile(y, x, panel, bias, y_stride, k, n, how, 2);
+        break;
+    case 3:
+        tile(y, x, panel, bias, y_stride, k, n, how, 3);
+        break;
+    case 4:
+        tile(y, x, panel, bias, y_stride, k, n, how, 4);
+        break;
+    case 5: /* TILE - 1 at most */
+        tile(y, x, panel, bias, y_stride, k, n, how, TILE - 1);
+        break;
+    }
+}
+
 int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in bias, struct thin how)
 {
     int64_t rows = x->shape[0], k = x->shape[1], n = y->shape[1];
@@ -89,8 +112,7 @@ int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in
 
         for (; m + TILE <= rows; m += TILE)
             tile(F32(y) + m * n + from, F32(x) + m * k, panel, shift, n, k, n - from, how, TILE);
-        for (; m < rows; m++)
-            tile(F32(y) + m * n + from, F32(x) + m * k, panel, shift, n, k, n - from, how, 1);
+        rest(F32(y) + m * n + from, F32(x) + m * k, panel, shift, n, k, n - from, how, (int)(rows - m));
     }
     return 0;
 }
