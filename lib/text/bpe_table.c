@@ -2,6 +2,7 @@
 #include "text/bpe_table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "text/normalise.h"
@@ -47,6 +48,22 @@ static int fill_slots(struct bpe *b)
     return 0;
 }
 
+static int fill_ordered(struct bpe *b)
+{
+    uint32_t *made = malloc(b->vocab * sizeof *made); /* the last rank + 1 that makes a token */
+
+    if (!made)
+        return err_set(ERR_NOMEM, "no memory for %u tokens", b->vocab);
+    memset(made, 0, b->vocab * sizeof *made);
+    for (uint32_t rank = 0; rank < b->merges; rank++)
+        made[b->merge[rank].made] = rank + 1;
+    b->ordered = true;
+    for (uint32_t rank = 0; rank < b->merges; rank++)
+        b->ordered = b->ordered && made[b->merge[rank].left] <= rank && made[b->merge[rank].right] <= rank;
+    free(made);
+    return 0;
+}
+
 static void add_u32(struct digest_sum *sum, uint32_t value)
 {
     uint8_t bytes[4];
@@ -88,7 +105,7 @@ int bpe_finish(struct bpe *b)
 {
     int rc;
 
-    if ((rc = fill_bytes(b)) != 0 || (rc = fill_slots(b)) != 0)
+    if ((rc = fill_bytes(b)) != 0 || (rc = fill_slots(b)) != 0 || (rc = fill_ordered(b)) != 0)
         return rc;
     return fill_digest(b);
 }

@@ -34,6 +34,7 @@ struct bpe {
     uint16_t byte_id[256];   /* the id of each byte */
     uint32_t merges;
     struct bpe_merge *merge; /* owned [merges], by rank */
+    bool ordered;            /* no merge uses a token that a later merge makes, so no merge can enable an earlier one */
     struct bpe_rank *slot;   /* owned: pairs to ranks, open addressing */
     uint32_t slot_mask;      /* places - 1; at least half are empty */
     struct digest digest;
@@ -56,7 +57,7 @@ static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t rig
             return b->slot[i].rank;
 }
 
-/* Build slot, byte_id and digest from how, split, vocab, bytes, at, merges and merge (left, right and made filled in).
+/* Build slot, byte_id, ordered and digest from how, split, vocab, bytes, at, merges and merge (left, right and made filled in).
  * ERR_FORMAT a pair with two merges; ERR_UNSUPPORTED a byte without a token; ERR_NOMEM. */
 must_check int bpe_finish(struct bpe *b);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define NONE UINT32_MAX
+#define SWEEP_SHARE 8 /* a sweep is worth its time where it merges this part of all symbols */
 
 struct merge_node {
     uint32_t id;
@@ -74,6 +75,47 @@ size_t merge_short(const struct bpe *b, uint16_t *ids, size_t n, struct merge_dr
             rank[at - 1] = bpe_rank(b, ids[at - 1], ids[at]);
     }
     return n;
+}
+
+/* ---- sweeps ------------------------------------------------------------------------------------------------------ */
+
+/* The lowest rank of all pairs, and how many have it. */
+static uint32_t lowest(const struct bpe *b, const uint16_t *ids, size_t n, size_t *count)
+{
+    uint32_t low = BPE_NO_RANK, rank = BPE_NO_RANK;
+
+    *count = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (i == 0 || ids[i] != ids[i - 1] || ids[i + 1] != ids[i]) /* else as before */
+            rank = bpe_rank(b, ids[i], ids[i + 1]);
+        if (rank < low) {
+            low = rank;
+            *count = 0;
+        }
+        *count += rank == low;
+    }
+    return low;
+}
+
+size_t merge_sweeps(const struct bpe *b, uint16_t *ids, size_t n, bool *done)
+{
+    size_t count;
+
+    for (;;) {
+        uint32_t rank = lowest(b, ids, n, &count);
+        size_t to = 0;
+
+        *done = rank == BPE_NO_RANK;
+        if (*done || count < n / SWEEP_SHARE)
+            return n;
+        for (size_t i = 0; i < n; i++) {
+            bool pair = i + 1 < n && ids[i] == b->merge[rank].left && ids[i + 1] == b->merge[rank].right;
+
+            ids[to++] = pair ? b->merge[rank].made : ids[i];
+            i += pair;
+        }
+        n = to;
+    }
 }
 
 /* ---- the heap of ranks ------------------------------------------------------------------------------------------- */
@@ -327,9 +369,13 @@ int merge_long(const struct bpe *b, struct merger *m, uint16_t *ids, size_t n, s
 int merge_piece(const struct bpe *b, struct merger *m, uint16_t *ids, size_t n, size_t *made,
                 struct merge_dropout *dropout)
 {
-    if (n > MERGE_SHORT)
+    bool done = false;
+
+    if (n > MERGE_SHORT && dropout->p == 0 && b->ordered)
+        n = merge_sweeps(b, ids, n, &done);
+    if (n > MERGE_SHORT && !done)
         return merge_long(b, m, ids, n, made, dropout);
-    *made = merge_short(b, ids, n, dropout);
+    *made = done ? n : merge_short(b, ids, n, dropout);
     return 0;
 }
 

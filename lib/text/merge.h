@@ -3,7 +3,8 @@
  *
  * Short pieces are scanned for the best pair again and again.  In long ones every pair stands in a list of its rank, in
  * order of position, and a heap holds the ranks that have any; a merge changes two neighbours.  Lists fill in order
- * except where they meet older entries, so sorting them (once, when their turn comes) is merging a few runs.
+ * except where they meet older entries, so sorting them (once, when their turn comes) is merging a few runs.  Before that,
+ * as long as one pair makes up a good part of the piece (a row of one letter), it is merged everywhere in one sweep.
  *
  * Memory   long pieces: 24 bytes a symbol in the struct, kept for the next
  * Time     linear, but for the sorting of runs
@@ -12,6 +13,7 @@
 #ifndef TEXT_MERGE_H
 #define TEXT_MERGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,10 +47,12 @@ struct merger {
 /* ids[n] in, merged in place; *made: how many are left.  n <= UINT32_MAX / 2.  ERR_NOMEM: ids are unspecified. */
 must_check int merge_piece(const struct bpe *b, struct merger *m, uint16_t *ids, size_t n, size_t *made,
                            struct merge_dropout *dropout);
-/* The two methods alone, for tests. */
+/* The methods alone, for tests.  Sweeps: without dropout, where b->ordered; *done: no merge is left, else another method
+ * must follow. */
 must_check int merge_long(const struct bpe *b, struct merger *m, uint16_t *ids, size_t n, size_t *made,
                           struct merge_dropout *dropout);
 size_t merge_short(const struct bpe *b, uint16_t *ids, size_t n, struct merge_dropout *dropout);
+size_t merge_sweeps(const struct bpe *b, uint16_t *ids, size_t n, bool *done);
 void merger_fini(struct merger *m);
 
 #endif
