@@ -12,7 +12,7 @@
 #include "text/split.h"
 
 #define BPE_VOCAB_MAX 65536u
-#define BPE_MERGES_MAX (1u << 20)    /* two merges may make the same token, so there may be more than ids */
+#define BPE_MERGES_MAX (1u << 20)    /* more than ids: in others' files two merges may make one token */
 #define BPE_TOKEN_MAX (1u << 16)     /* bytes of one token */
 #define BPE_NO_RANK UINT32_MAX
 

@@ -6,6 +6,7 @@
  */
 #include "text/bpe_train.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ struct trainer {
     uint16_t *symbol;           /* owned: of all words one after the other */
     struct text_word *word;     /* owned [words->count] */
     struct pair_index pairs;
-    struct words tokens;        /* texts of tokens; entry i is id i */
+    struct words tokens;        /* texts of tokens, all different; entry i is id i */
     struct bpe_merge *merge;    /* owned */
     uint32_t merges, merge_room;
 };
@@ -66,7 +67,7 @@ static int add_words(struct trainer *t)
     return pair_enter_risen(&t->pairs);
 }
 
-/* The id of the token that a pair makes; a new one if its text is new. */
+/* The token that a pair makes. */
 static int make_token(struct trainer *t, uint32_t left, uint32_t right, uint16_t *made)
 {
     const struct word_count *a = &t->tokens.word[left], *b = &t->tokens.word[right];
@@ -78,8 +79,8 @@ static int make_token(struct trainer *t, uint32_t left, uint32_t right, uint16_t
         return err_set(ERR_NOMEM, "no memory for a token");
     memcpy(text, t->tokens.text + a->at, a->size);
     memcpy(text + a->size, t->tokens.text + b->at, b->size);
-    if ((rc = words_add(&t->tokens, text, size, 1)) == 0)
-        *made = (uint16_t)words_find(&t->tokens, text, size);
+    rc = words_add(&t->tokens, text, size, 1);
+    *made = (uint16_t)(t->tokens.count - 1);
     free(text);
     return rc;
 }
@@ -153,7 +154,7 @@ static int learn(struct trainer *t, const struct bpe_train_options *o)
     uint64_t count;
     int rc;
 
-    while (t->tokens.count < o->vocab && t->merges < BPE_MERGES_MAX) {
+    while (t->tokens.count < o->vocab) {
         if ((rc = pair_best(&t->pairs, &left, &right, &count)) < 0)
             return rc;
         if (rc == 0 || count < o->min_count)
@@ -187,6 +188,7 @@ static int finish(struct bpe *b, struct trainer *t, const struct bpe_train_optio
     b->merge = t->merge;
     b->merges = t->merges;
     t->merge = NULL;
+    assert(b->merges == b->vocab - 256);
     return bpe_finish(b);
 }
 

@@ -4,7 +4,8 @@
  * The first 256 ids are the bytes in the order of alphabet.h.  Then, until the vocabulary has its size: of all pairs of
  * neighbours, the one that occurs most often (each word as often as it was counted) becomes a token; of pairs equally
  * frequent, the one with the smaller left id, then the smaller right id.  Every place where two symbols are neighbours
- * counts, so "aaa" holds (a, a) twice.  A merge whose text is a token already adds a merge but no token.
+ * counts, so "aaa" holds (a, a) twice.  Each merge makes a new token: what stands between two borders of symbols was made
+ * by the merges within it alone, in their order, so a text never comes about in two ways.
  *
  * Range    256 <= vocab <= 65536; min_count >= 1: rarer pairs are not merged, and training ends early
  * Memory   per distinct word 16 bytes and its symbols (2 bytes each); per pair 32 bytes and 4 for each word that holds it

@@ -99,11 +99,6 @@ int words_add(struct words *w, const char *text, size_t size, uint64_t count)
     return add(w, text, size, (uint32_t)rng_hash(text, size), count);
 }
 
-uint32_t words_find(const struct words *w, const char *text, size_t size)
-{
-    return w->slot[find(w, text, size, (uint32_t)rng_hash(text, size))] - 1;
-}
-
 int words_merge(struct words *w, const struct words *from)
 {
     int rc;

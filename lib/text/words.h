@@ -32,8 +32,6 @@ struct words {
 /* A zeroed struct is an empty one. */
 void words_fini(struct words *w);
 must_check int words_add(struct words *w, const char *text, size_t size, uint64_t count);
-/* The index of a word that is there. */
-uint32_t words_find(const struct words *w, const char *text, size_t size);
 /* All words of from into w. */
 must_check int words_merge(struct words *w, const struct words *from);
 #endif
