@@ -412,6 +412,20 @@ char *tool_config_json(const struct tool *tool)
     return text;
 }
 
+void tool_plan(const char *name, int64_t number, const char *unit)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    double size = (double)number;
+    int i = 0;
+
+    printf("%s\t%" PRId64 "\t%s", name, number, unit);
+    for (; size >= 1024 && i < 5; i++)
+        size /= 1024;
+    if (strcmp(unit, "bytes") == 0)
+        printf("\t%.*f %s", i ? 1 : 0, size, units[i]);
+    putchar('\n');
+}
+
 int tool_finish(struct tool *tool, int rc)
 {
     int status = rc >= 0 ? 0 : rc == ERR_STOPPED ? 75 : rc == ERR_ARG ? 2 : 1;

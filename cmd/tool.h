@@ -93,6 +93,9 @@ _Noreturn void tool_usage(const struct tool *tool, const char *format, ...) __at
 /* "name: text" on stderr unless quiet (-q). */
 void tool_say(const struct tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A line of --dry-run on stdout: name, tab, number, tab, unit; bytes also as "45.8 GiB" behind another tab. */
+void tool_plan(const char *name, int64_t number, const char *unit);
+
 /* Print the recorded reason if rc < 0, flush and check stdout, say how many records were skipped; the exit status. */
 int tool_finish(struct tool *tool, int rc);
 

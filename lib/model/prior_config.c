@@ -8,6 +8,9 @@
 
 #include <jansson.h>
 
+#include "base/io.h"
+#include "format/run.h"
+
 #define FORMAT "armchair-prior 1"
 
 static const struct field {
@@ -55,6 +58,59 @@ int prior_config_check(const struct prior_config *c)
     if (c->min_pad >= c->text_slots)
         return err_set(ERR_LIMIT, "min_pad %" PRId64 " leaves no slot of %" PRId64, c->min_pad, c->text_slots);
     return 0;
+}
+
+int prior_config_same(const struct prior_config *asked, const struct prior_config *found)
+{
+    struct prior_config a = *asked, b = *found;
+
+    for (int i = 0; i < FIELDS; i++)
+        if (*field_of(&a, i) != *field_of(&b, i))
+            return err_set(ERR_MISMATCH, "%s %" PRId64 " was asked for, the checkpoint has %" PRId64, fields[i].name,
+                           *field_of(&a, i), *field_of(&b, i));
+    if (a.masks != b.masks)
+        return err_set(ERR_MISMATCH, "masks %s was asked for, the checkpoint has %s", mask_name(a.masks), mask_name(b.masks));
+    return 0;
+}
+
+int prior_digest_same(const char *what, const struct digest *data, const struct digest *model)
+{
+    char ours[DIGEST_TEXT], theirs[DIGEST_TEXT];
+
+    if (!digest_known(data) || !digest_known(model) || digest_same(data, model))
+        return 0;
+    digest_show(data, ours);
+    digest_show(model, theirs);
+    return err_set(ERR_MISMATCH, "%s tokens of %s, the prior learnt from %s", what, ours, theirs);
+}
+
+static int agree(const char *what, int64_t *asked, int64_t found)
+{
+    if (*asked && *asked != found)
+        return err_set(ERR_MISMATCH, "%s %" PRId64 " was asked for, the tokens have %" PRId64, what, *asked, found);
+    *asked = found;
+    return 0;
+}
+
+int prior_config_adopt(struct prior_config *c, const struct tok_header *h)
+{
+    int rc;
+
+    c->text_slots = c->text_slots ? c->text_slots : h->text_slots;
+    if ((rc = agree("text_vocab", &c->text_vocab, h->text_vocab)) != 0 ||
+        (rc = agree("image_vocab", &c->image_vocab, h->image_vocab)) != 0 ||
+        (rc = agree("grid_h", &c->grid_h, h->grid_h)) != 0)
+        return rc;
+    return agree("grid_w", &c->grid_w, h->grid_w);
+}
+
+void prior_config_paper(struct prior_config *c)
+{
+    c->text_slots = c->text_slots ? c->text_slots : 256;
+    c->text_vocab = c->text_vocab ? c->text_vocab : 16384;
+    c->image_vocab = c->image_vocab ? c->image_vocab : 8192;
+    c->grid_h = c->grid_h ? c->grid_h : 32;
+    c->grid_w = c->grid_w ? c->grid_w : 32;
 }
 
 struct attn prior_attn(const struct prior_config *c, int64_t layer)
@@ -137,4 +193,27 @@ int prior_meta_read(struct prior_meta *m, const struct st_file *file)
     if ((text && !digest_parse(&m->text, text)) || (image && !digest_parse(&m->image, image)))
         return err_set(ERR_FORMAT, "a digest in the metadata is not 64 hexadecimal digits");
     return config_parse(&m->config, config);
+}
+
+int prior_run_same(const char *run, const struct prior_meta *asked, bool force)
+{
+    char folder[RUN_PATH_MAX], *path;
+    struct st_file *file = NULL;
+    struct prior_meta found;
+    int64_t step;
+    int rc = run_newest(folder, &step, run);
+
+    if (rc <= 0)
+        return rc;
+    if (!(path = text_printf("%s/model.safetensors", folder)))
+        return err_set(ERR_NOMEM, "no memory");
+    if ((rc = st_open(&file, path)) == 0 && (rc = prior_meta_read(&found, file)) == 0 &&
+        (rc = prior_config_same(&asked->config, &found.config)) == 0 && !force &&
+        (rc = prior_digest_same("text", &asked->text, &found.text)) == 0)
+        rc = prior_digest_same("image", &asked->image, &found.image);
+    if (rc != 0)
+        rc = err_at(rc, "%s", path);
+    st_close(file);
+    free(path);
+    return rc;
 }

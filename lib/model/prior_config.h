@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "format/digest.h"
 #include "format/st.h"
+#include "format/tok.h"
 #include "model/mask.h"
 
 struct prior_config {
@@ -73,5 +74,21 @@ void prior_meta_fini(struct prior_meta_text *t);
 
 /* Read it back; the config has passed prior_config_check. */
 must_check int prior_meta_read(struct prior_meta *m, const struct st_file *file);
+
+/* ERR_MISMATCH naming the first field in which a checkpoint differs from what is asked for. */
+must_check int prior_config_same(const struct prior_config *asked, const struct prior_config *found);
+
+/* Sizes that are 0 become those of the tokens; text slots may be other than theirs.  ERR_MISMATCH: another vocabulary or
+ * grid than asked for. */
+must_check int prior_config_adopt(struct prior_config *c, const struct tok_header *tokens);
+/* Sizes that are 0 become those of the paper's data. */
+void prior_config_paper(struct prior_config *c);
+
+/* May a run folder's newest checkpoint, if there is one, go on with this configuration and data?  ERR_MISMATCH. */
+must_check int prior_run_same(const char *run, const struct prior_meta *asked, bool force);
+
+/* Do tokens with this digest go with a model that learnt from those of the other?  ERR_MISMATCH with both, unless one is not
+ * known.  what: "text", "image". */
+must_check int prior_digest_same(const char *what, const struct digest *data, const struct digest *model);
 
 #endif

@@ -104,6 +104,13 @@ fail:
     return rc;
 }
 
+size_t prior_pass_host_bytes(const struct prior_pass *s)
+{
+    size_t rows = (size_t)(s->capacity * prior_slots(&s->prior->config));
+
+    return rows * (TABLES * sizeof *s->host_index + sizeof *s->host_loss);
+}
+
 void prior_pass_fini(struct prior_pass *s)
 {
     if (s->prior && s->prior->device)

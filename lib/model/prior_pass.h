@@ -58,6 +58,7 @@ struct prior_pass {
 /* Without the prior's device: a plan only. */
 must_check int prior_pass_init(struct prior_pass *pass, const struct prior *prior, int64_t n, bool gradients);
 void prior_pass_fini(struct prior_pass *pass);
+size_t prior_pass_host_bytes(const struct prior_pass *pass); /* beside the device's, allocated or planned */
 
 /* Loss of the examples; the logits stay in pass->text_logits and pass->image_logits, text slots of all examples first in
  * order, likewise image slots. */
