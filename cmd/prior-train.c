@@ -168,9 +168,6 @@ static int open_tokenizer(struct job *j)
         return 0;
     if ((rc = bpe_load(&j->bpe, tokenizer)) != 0 || (rc = bpe_scratch_create(&j->scratch)) != 0)
         return rc;
-    if (bpe_vocab(j->bpe) != shape.text_vocab)
-        return err_set(ERR_MISMATCH, "%s has %u tokens, the shards %" PRId64, tokenizer, bpe_vocab(j->bpe),
-                       shape.text_vocab);
     if (!force && (rc = prior_digest_same("text", &j->meta.text, bpe_digest(j->bpe))) != 0)
         return err_at(rc, "%s", tokenizer);
     j->ids = malloc(sizeof *j->ids * (size_t)shape.text_slots);
@@ -181,21 +178,19 @@ static int open_tokenizer(struct job *j)
 
 static int plan(const struct job *j)
 {
-    static const char *const parts[] = {"text", "image", "attn", "mlp", "norm"};
+    static const char *const parts[][2] = {{"text", "parameters text"}, {"image", "parameters image"},
+                                           {"attn", "parameters attn"}, {"mlp", "parameters mlp"},
+                                           {"norm", "parameters norm"}};
     const struct param_table *params = &j->prior.params;
     const struct prior_pass *pass = &j->learner.pass;
     int64_t values = prior_count(&j->prior) * (int64_t)sizeof(float);
     int64_t moments = (int64_t)train_state_bytes(params, false);
     int64_t average = (int64_t)train_state_bytes(params, run.average > 0) - moments;
-    int64_t tokens = (int64_t)prior_batch_bytes(&shape, run.batch), host = tokens + (int64_t)prior_pass_host_bytes(pass);
+    int64_t host = (int64_t)(prior_batch_bytes(&shape, run.batch) + prior_pass_host_bytes(pass));
 
     tool_plan("parameters", prior_count(&j->prior), "values");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        char name[32];
-
-        snprintf(name, sizeof name, "parameters %s", parts[i]);
-        tool_plan(name, prior_count_part(&j->prior, parts[i]), "values");
-    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        tool_plan(parts[i][1], prior_count_part(&j->prior, parts[i][0]), "values");
     tool_plan("memory parameters", (int64_t)j->prior.value_bytes, "bytes");
     tool_plan("memory gradients", (int64_t)j->prior.grad_bytes, "bytes");
     tool_plan("memory moments", moments, "bytes");
@@ -217,23 +212,21 @@ static int learn(struct job *j)
     struct st_meta meta[PRIOR_META_FIELDS];
     struct prior_meta_text text = {0};
     struct tok_header header;
-    char *config = tool_config_json(&tool);
+    char *config = tool_config_json(&tool), *line = text_printf("%s\n", tool_provenance(&tool));
     int rc = tok_header_copy(&header, shard_set_header(j->shards));
 
     run.config_json = config;
-    if (rc == 0 && (rc = tok_provenance_merge(&header, tool_provenance(&tool))) == 0 &&
+    if (rc == 0 && (rc = config && line ? tok_provenance_merge(&header, line) : err_set(ERR_NOMEM, "no memory")) == 0 &&
         (rc = prior_meta_write(meta, &text, &j->meta, header.provenance)) == 0 &&
         (rc = prior_start(&j->prior, (uint64_t)seed)) == 0) {
         task.meta = meta;
         task.meta_count = PRIOR_META_FIELDS;
         rc = train_run(&run, &task);
-        if (j->learner.batch.cut)
-            tool_say(&tool, "%" PRId64 " captions were longer than %" PRId64 " tokens and cut at the right",
-                     j->learner.batch.cut, prior_caption_max(&shape));
     }
     prior_meta_fini(&text);
     tok_header_fini(&header);
     free(config);
+    free(line);
     return rc;
 }
 
@@ -252,7 +245,11 @@ static int work(struct job *j)
         (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0 ||
         (rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
         return rc;
-    return dry_run ? plan(j) : learn(j);
+    rc = dry_run ? plan(j) : learn(j);
+    if (j->learner.batch.cut)
+        tool_say(&tool, "%" PRId64 " captions were longer than %" PRId64 " tokens and cut at the right",
+                 j->learner.batch.cut, prior_caption_max(&shape));
+    return rc;
 }
 
 /* What the table cannot say. */
