@@ -274,7 +274,7 @@ static int begin_inner(struct pairs_list *l)
         return rc;
     qsort(l->wanted, l->wanted_count, sizeof *l->wanted, compare_wanted);
     rc = pairs_open_at(&l->inner, l->inner_name, l->want, true);
-    return rc == 0 ? 1 : rc;
+    return rc == 0 ? 1 : err_at(rc, "%s", l->source);
 failed:
     free(source);
     free(key);
@@ -318,7 +318,9 @@ static int next_reject(struct pairs_list *l, struct pair *pair)
         if (!l->inner && !l->wanted_count && (rc = begin_inner(l)) <= 0)
             return rc;
         while (l->inner && (rc = pairs_next(l->inner, pair)) != 0) {
-            if (rc < 0 || is_wanted(l, pair->key))
+            if (rc < 0)
+                return err_at(rc, "%s", l->source);
+            if (is_wanted(l, pair->key))
                 return rc;
         }
         pairs_close(l->inner);

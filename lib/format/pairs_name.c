@@ -52,6 +52,28 @@ static bool is_special(const char *key, size_t at, const char *dots_from)
     return c < 0x20 || c == 0x7f || c == '%';
 }
 
+/* One character or its escape; component: bytes of the component so far, in and out. */
+static int append_unit(struct pairs_bytes *to, const char *unit, size_t size, size_t *component)
+{
+    int rc;
+
+    if (size == 1 && *unit == '/') {
+        *component = 0;
+        return append(to, unit, size);
+    }
+    if (*component + size > CHUNK_MAX) {
+        if ((rc = append(to, "%/", 2)) != 0)
+            return rc;
+        *component = 0;
+        if (size == 1 && *unit == '.') { /* the rest may be "." or ".." */
+            unit = "%2E";
+            size = 3;
+        }
+    }
+    *component += size;
+    return append(to, unit, size);
+}
+
 /* key as a path.  dots: encode the dots of the file name, which would end the key where the name is read back. */
 static int escape_key(struct pairs_bytes *to, const char *key, bool dots)
 {
@@ -75,16 +97,7 @@ static int escape_key(struct pairs_bytes *to, const char *key, bool dots)
             memcpy(unit, p, n);
             unit_size = n;
         }
-        if (unit_size == 1 && unit[0] == '/') {
-            component = 0;
-        } else if (component + unit_size > CHUNK_MAX) {
-            if ((rc = append(to, "%/", 2)) != 0)
-                return rc;
-            component = unit_size;
-        } else {
-            component += unit_size;
-        }
-        if ((rc = append(to, unit, unit_size)) != 0)
+        if ((rc = append_unit(to, unit, unit_size, &component)) != 0)
             return rc;
     }
     return 0;

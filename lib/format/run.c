@@ -94,7 +94,7 @@ static bool is_whole(const char *folder)
 
 /* ---- which file ------------------------------------------------------------------------------------------------ */
 
-static int latest_of(char folder[RUN_PATH_MAX], int64_t *step, const char *run)
+int run_latest(char folder[RUN_PATH_MAX], int64_t *step, const char *run)
 {
     char path[RUN_PATH_MAX], *name;
     size_t size;
@@ -104,8 +104,8 @@ static int latest_of(char folder[RUN_PATH_MAX], int64_t *step, const char *run)
         return 0;
     name[strcspn(name, "\r\n")] = 0;
     *step = step_of(name);
-    if (*step >= 0 && join(folder, run, name) == 0)
-        found = is_whole(folder);
+    if (*step >= 0)
+        found = join(folder, run, name) == 0;
     free(name);
     return found;
 }
@@ -117,7 +117,7 @@ int run_newest(char folder[RUN_PATH_MAX], int64_t *step, const char *run)
     int found = 0, rc = 0;
     DIR *dir;
 
-    if (latest_of(folder, step, run))
+    if (run_latest(folder, step, run) && is_whole(folder))
         return 1;
     if (!(dir = opendir(run)))
         return errno == ENOENT ? 0 : err_errno(ERR_IO, "%s: cannot open", run);

@@ -25,6 +25,9 @@ must_check int run_weights(char file[RUN_PATH_MAX], const char *path, bool raw);
 /* The newest whole checkpoint folder of a run, and its step.  1: found; 0: none yet. */
 must_check int run_newest(char folder[RUN_PATH_MAX], int64_t *step, const char *run);
 
+/* The checkpoint folder that RUN/latest names, whole or not.  1: named; 0: no latest, or no name of ours in it. */
+must_check int run_latest(char folder[RUN_PATH_MAX], int64_t *step, const char *run);
+
 /* Begin checkpoint STEP: makes the temporary folder (clearing a dead one) and gives its name. */
 must_check int run_begin(char temp[RUN_PATH_MAX], const char *run, int64_t step);
 /* Sync, rename, replace latest, then remove all but the newest keep checkpoints (keep 0: all stay). */

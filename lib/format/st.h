@@ -80,6 +80,13 @@ const char *st_type_name(enum st_type type); /* "F32" */
 /* The values of t as f32 (from F32, F16, BF16 or F64).  ERR_UNSUPPORTED for others. */
 must_check int st_to_f32(float *to, const struct st_tensor *t);
 
+struct st_stats {
+    int64_t count, non_finite;   /* elements; those that are infinite or not a number */
+    double min, max, mean, rms;  /* of the finite ones; 0 where there is none */
+};
+
+void st_stats(struct st_stats *stats, const struct st_tensor *t); /* any type */
+
 /* The digest of a set of tensors, independent of file order and metadata: SHA-256 over, for each tensor in byte order
  * of its name, "name\0TYPE\0d0,d1,...\0" and its data. */
 must_check int st_digest(struct digest *d, const struct st_tensor *tensors, int tensor_count);

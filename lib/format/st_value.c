@@ -3,6 +3,7 @@
 #include "format/st.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,57 @@ int st_to_f32(float *to, const struct st_tensor *t)
     default:
         return err_set(ERR_UNSUPPORTED, "tensor %s: %s is not a floating-point type", t->name, st_type_name(t->type));
     }
+}
+
+/* n elements as f64. */
+static void take_chunk(double *to, const uint8_t *from, enum st_type type, int64_t n)
+{
+    const int size = types[type].size;
+
+    for (int64_t i = 0; i < n; i++, from += size) {
+        uint64_t u = size == 8 ? get_u64(from) : size == 4 ? get_u32(from) : size == 2 ? get_u16(from) : *from;
+
+        switch (type) {
+        case ST_F64: memcpy(&to[i], from, sizeof *to); break;
+        case ST_F32: to[i] = float_of_bits((uint32_t)u); break;
+        case ST_F16: to[i] = float_of_half((uint16_t)u); break;
+        case ST_BF16: to[i] = float_of_bits((uint32_t)u << 16); break;
+        case ST_I64: to[i] = (double)(int64_t)u; break;
+        case ST_I32: to[i] = (int32_t)u; break;
+        case ST_I16: to[i] = (int16_t)u; break;
+        case ST_I8: to[i] = (int8_t)u; break;
+        default: to[i] = (double)u; break;
+        }
+    }
+}
+
+void st_stats(struct st_stats *s, const struct st_tensor *t)
+{
+    const int64_t n = st_elements(t);
+    double chunk[512], sum = 0, squares = 0;
+    int64_t finite;
+
+    *s = (struct st_stats){.count = n, .min = INFINITY, .max = -INFINITY};
+    for (int64_t at = 0; at < n; at += 512) {
+        int64_t have = n - at < 512 ? n - at : 512;
+
+        take_chunk(chunk, (const uint8_t *)t->data + at * types[t->type].size, t->type, have);
+        for (int64_t i = 0; i < have; i++) {
+            if (!isfinite(chunk[i])) {
+                s->non_finite++;
+                continue;
+            }
+            s->min = fmin(s->min, chunk[i]);
+            s->max = fmax(s->max, chunk[i]);
+            sum += chunk[i];
+            squares += chunk[i] * chunk[i];
+        }
+    }
+    finite = n - s->non_finite;
+    s->mean = finite ? sum / (double)finite : 0;
+    s->rms = finite ? sqrt(squares / (double)finite) : 0;
+    if (!finite)
+        s->min = s->max = 0;
 }
 
 static int compare_name(const void *a, const void *b)

@@ -17,10 +17,17 @@
 #define BOTH (PAIRS_CAPTION | PAIRS_PICTURE)
 
 static char folder[] = "/tmp/armchair-pairs-XXXXXX";
+static char root[4096]; /* of the source tree */
 
 static int setup(void **state)
 {
+    const char *given = getenv("ROOT");
+
     (void)state;
+    if (given)
+        snprintf(root, sizeof root, "%s", given);
+    else if (!getcwd(root, sizeof root))
+        return -1;
     return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
 }
 
@@ -31,6 +38,18 @@ static int teardown(void **state)
     (void)state;
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return chdir("/") == 0 ? system(command) : -1;
+}
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...)
+{
+    char command[10000];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(command, sizeof command, format, ap);
+    va_end(ap);
+    return system(command);
 }
 
 struct member {
@@ -124,7 +143,7 @@ static void archives(void **state)
     assert_true(pairs_is_source("x.zip"));
     expect("x.zip", PAIRS_CAPTION, 0, "a/b.c/x|an x|-|-|\ny|the y|-|-|\nz||-|-|\n");
     expect("x.tar", PAIRS_PICTURE, 0, "a/b.c/x|-|PX|png|\ny|-|PY|jpg|\nz|-|PZ|pgm|\n");
-    assert_int_equal(system("cat x.tar x.tar > two.tar.bz2"), 0);
+    assert_int_equal(run("cat x.tar x.tar > two.tar.bz2"), 0);
     assert_true(pairs_is_source("two.tar.bz2"));
 }
 
@@ -283,9 +302,9 @@ static void concatenated(void **state)
     (void)state;
     make_archive("1.tar", "ustar", NULL, m);
     make_archive("2.tar", "ustar", NULL, n);
-    assert_int_equal(system("cat 1.tar 2.tar > 12.tar"), 0);
+    assert_int_equal(run("cat 1.tar 2.tar > 12.tar"), 0);
     expect("12.tar", PAIRS_CAPTION, 0, "a|a|-|-|\nb|b|-|-|\n");
-    assert_int_equal(system("head -c 1024 1.tar > 12.tar; cat 2.tar >> 12.tar"), 0);
+    assert_int_equal(run("head -c 1024 1.tar > 12.tar; cat 2.tar >> 12.tar"), 0);
     expect("12.tar", PAIRS_CAPTION, 0, "a|a|-|-|\nb|b|-|-|\n");
 }
 
@@ -294,7 +313,7 @@ static void links_in_tar(void **state)
     (void)state;
     write_text("l.png", "L");
     write_text("l.txt", "l");
-    assert_int_equal(system("ln -s l.png l2.png; ln l.png l3.png; cp l.txt l2.txt; cp l.txt l3.txt; "
+    assert_int_equal(run("ln -s l.png l2.png; ln l.png l3.png; cp l.txt l2.txt; cp l.txt l3.txt; "
                             "tar cf l.tar l.png l.txt l2.png l2.txt l3.png l3.txt"), 0);
     expect("l.tar", BOTH, 0, "l|l|L|png|\nl2|l|-|-|l2.png: is a link or a device, not a file\n"
                              "l3|l|-|-|l3.png: is a link or a device, not a file\n");
@@ -432,8 +451,99 @@ static void written(void **state)
         assert_int_equal(pairs_end(w), 0);
         assert_int_equal(out_commit(&out), 0);
     }
-    assert_int_equal(system("cmp w1.tar w2.tar"), 0);
+    assert_int_equal(run("cmp w1.tar w2.tar"), 0);
     expect("w1.tar", PAIRS_CAPTION, 0, lines);
+}
+
+/* Our archives, read by the reader that knows nothing but the page. */
+static void read_by_others(void **state)
+{
+    static const char *const keys[] = {"000001", "a/b", "caf\xc3\xa9/\xe6\xa4\x85"};
+    struct out out;
+    struct pairs_writer *w;
+
+    (void)state;
+    assert_int_equal(out_open(&out, "o.tar", true), 0);
+    assert_int_equal(pairs_create(&w, &out), 0);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(pairs_put(w, keys[k], "png", "abc", 3), 0);
+        assert_int_equal(pairs_put(w, keys[k], "txt", keys[k], strlen(keys[k])), 0);
+    }
+    assert_int_equal(pairs_end(w), 0);
+    assert_int_equal(out_commit(&out), 0);
+    assert_int_equal(run("python3 '%s/tests/reference/pairs_read.py' o.tar > o.jsonl", root), 0);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(run("grep -q '^{\"key\": \"%s\", \"caption\": \"%s\", \"picture_ext\": \"png\", "
+                             "\"picture_sha256\": \"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}$' "
+                             "o.jsonl", keys[k], keys[k]), 0);
+    assert_int_equal(run("test $(wc -l < o.jsonl) = 3"), 0);
+}
+
+/* Records as lines "key|caption|ext|size|problem". */
+static void expect_short(const char *source, int code, const char *lines)
+{
+    struct pairs *p;
+    struct pair r;
+    char text[4096];
+    size_t at = 0;
+    int rc = pairs_open(&p, source, BOTH);
+
+    text[0] = 0;
+    while (rc == 0 && (rc = pairs_next(p, &r)) > 0) {
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s|%s|%s|%zu|%s\n", r.key, r.caption ? r.caption : "-",
+                               r.picture_ext ? r.picture_ext : "-", r.picture_size, r.problem ? r.problem : "");
+        rc = 0;
+    }
+    if (rc != code || strcmp(text, lines) != 0)
+        fail_msg("%s: %d (%s), records:\n%swanted %d:\n%s", source, rc, rc < 0 ? err_text() : "", text, code, lines);
+    pairs_close(p);
+}
+
+static const char all[] = "0001|a red square|png|82|\nsub/0002|an \xc3\xa9 in grey|pgm|13|\n"
+                          "sub.d/0003|no line end|png|82|\n\xe6\xa4\x85\xe5\xad\x90||png|82|\n";
+
+static void good(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(root), 0);
+    expect_short("formats/good/pairs.tar", 0, all);
+    expect_short("formats/good/pairs.tar.gz", 0, all);
+    expect_short("formats/good/pairs.zip", 0, all);
+    expect_short("formats/good/pairs-empty.tar", 0, "");
+    expect_short("@formats/good/pairs.tsv", 0, "formats/good/pictures/red|a red square|png|82|\n"
+                                               "formats/good/pictures/grey|an \xc3\xa9 in grey|pgm|13|\n");
+    expect_short("@formats/good/pairs-rejects.jsonl", 0, "0001|a red square|png|82|\nsub.d/0003|no line end|png|82|\n"
+                                                         "formats/good/pictures/red|a red square|png|82|\n");
+    assert_int_equal(chdir(folder), 0);
+}
+
+static void bad_one(const char *source, int code, const char *lines, const char *words)
+{
+    expect_short(source, code, lines);
+    if (!strstr(err_text(), words) || !strstr(err_text(), source + (source[0] == '@')))
+        fail_msg("%s: %s", source, err_text());
+}
+
+static void bad(void **state)
+{
+    static const char first[] = "0001|a red square|png|82|\n";
+
+    (void)state;
+    assert_int_equal(chdir(root), 0);
+    bad_one("formats/bad/pairs-cut.tar", ERR_TRUNCATED, first, "");
+    bad_one("formats/bad/pairs-cut-between.tar", ERR_TRUNCATED, first, "cut off after 2 members: no end mark");
+    bad_one("formats/bad/pairs-cut.tar.gz", ERR_TRUNCATED, "", "");
+    bad_one("formats/bad/pairs-cut.zip", ERR_TRUNCATED, all, "the zip's directory is not whole");
+    bad_one("formats/bad/pairs-text.tar", ERR_FORMAT, "", "neither tar nor zip");
+    bad_one("formats/bad/pairs-empty-file.tar", ERR_TRUNCATED, "", "is empty");
+    bad_one("@formats/bad/pairs-rejects-of-rejects.jsonl", ERR_FORMAT, "", "a list of rejects inside another");
+    bad_one("@formats/bad/pairs-rejects-no-key.jsonl", ERR_FORMAT, "", "line 1: no \"source\" and \"key\"");
+    expect_short("formats/bad/pairs-problems.tar", 0,
+                 "latin1|-|png|82|the caption is not UTF-8\nnul|-|png|82|the caption holds a NUL\n"
+                 "alone|-|png|82|no caption beside it\nbare|no picture|-|0|no picture beside it\n"
+                 "two|two|jpg|82|two.png: a second picture of the same key\n"
+                 "null|-|png|82|json: no \"caption\" in it\n");
+    assert_int_equal(chdir(folder), 0);
 }
 
 static void full_disk(void **state)
@@ -486,6 +596,13 @@ static void names(void **state)
     long_key[450] = 0;
     snprintf(wanted, sizeof wanted, "out/%.200s%%/%.200s%%/%.50s.png", long_key, long_key, long_key);
     expect_name("out/%k.png", long_key, wanted);
+    memset(long_key, 'x', 200); /* what is left over must not be a way up */
+    strcpy(long_key + 200, "../y");
+    snprintf(wanted, sizeof wanted, "out/%.200s%%/%%2E./y", long_key);
+    expect_name("out/%k", long_key, wanted);
+    strcpy(long_key + 200, ".");
+    snprintf(wanted, sizeof wanted, "out/%.200s%%/%%2E", long_key);
+    expect_name("out/%k", long_key, wanted);
     memset(long_key, '\n', sizeof long_key);
     long_key[599] = 0;
     assert_int_equal(name_from_key(&path, "out/%k.png", long_key, 0), 0);
@@ -551,7 +668,8 @@ int main(void)
         cmocka_unit_test(prefixes),     cmocka_unit_test(concatenated),   cmocka_unit_test(links_in_tar),
         cmocka_unit_test(folders),      cmocka_unit_test(lists),          cmocka_unit_test(rejected),
         cmocka_unit_test(rejected_again), cmocka_unit_test(written),      cmocka_unit_test(full_disk),
-        cmocka_unit_test(names),        cmocka_unit_test(names_come_back)};
+        cmocka_unit_test(names),        cmocka_unit_test(names_come_back), cmocka_unit_test(read_by_others),
+        cmocka_unit_test(good),         cmocka_unit_test(bad)};
 
     return cmocka_run_group_tests_name("pairs", tests, setup, teardown);
 }

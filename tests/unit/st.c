@@ -249,12 +249,95 @@ static void layout(void **state)
     st_layout_fini(&l);
 }
 
+static void stats(void **state)
+{
+    float v[] = {1, -2, NAN, 5, INFINITY};
+    int8_t i[] = {-3, 4};
+    uint64_t u = 1ull << 63;
+    struct st_tensor t = {"f", ST_F32, 1, {5}, v, 20};
+    struct st_stats s;
+
+    (void)state;
+    st_stats(&s, &t);
+    assert_true(s.count == 5 && s.non_finite == 2 && s.min == -2 && s.max == 5);
+    assert_true(fabs(s.mean - 4.0 / 3) < 1e-12 && fabs(s.rms - sqrt(10)) < 1e-12);
+    t = (struct st_tensor){"i", ST_I8, 1, {2}, i, 2};
+    st_stats(&s, &t);
+    assert_true(s.min == -3 && s.max == 4 && s.mean == 0.5 && s.non_finite == 0);
+    t = (struct st_tensor){"u", ST_U64, 0, {0}, &u, 8};
+    st_stats(&s, &t);
+    assert_true(s.max == 0x1p63);
+    t = (struct st_tensor){"none", ST_F32, 1, {0}, NULL, 0};
+    st_stats(&s, &t);
+    assert_true(s.count == 0 && s.min == 0 && s.max == 0 && s.mean == 0 && s.rms == 0);
+}
+
+static char *example(const char *name)
+{
+    const char *root = getenv("ROOT");
+
+    return text_printf("%s/formats/%s.safetensors", root ? root : ".", name);
+}
+
+/* What was read and is written again has the same bytes. */
+static void good(void **state)
+{
+    static const char *const names[] = {"good/checkpoint", "good/types", "good/no-tensors"};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        char *from = example(names[i]), *a, *b;
+        struct st_meta meta[20];
+        struct st_file *f;
+        size_t a_size, b_size;
+
+        assert_int_equal(st_open(&f, from), 0);
+        for (int k = 0; k < st_meta_count(f); k++)
+            meta[k] = st_meta_at(f, k);
+        assert_int_equal(st_write(path, st_tensor_count(f) ? st_tensor_at(f, 0) : NULL, st_tensor_count(f), meta,
+                                  st_meta_count(f)), 0);
+        assert_int_equal(file_read(from, 1 << 20, &a, &a_size), 0);
+        assert_int_equal(file_read(path, 1 << 20, &b, &b_size), 0);
+        assert_int_equal(a_size, b_size);
+        assert_memory_equal(a, b, a_size);
+        st_close(f);
+        free(a);
+        free(b);
+        free(from);
+    }
+}
+
+static void bad(void **state)
+{
+    static const char *const words[][2] = {
+        {"cut", "ends behind the end of the file"}, {"cut-header", "header of 696 bytes ends behind"},
+        {"short", "4 bytes are no safetensors file"}, {"header-length", "header of 1099511627776 bytes"},
+        {"not-json", "header: "}, {"array", "does not begin with {"}, {"trailing", "1 bytes behind the last tensor"},
+        {"gap", "a gap before it"}, {"overlap", "overlaps the one before it"}, {"shape", "shape asks for 12 bytes"},
+        {"overflow", "shape overflows"}, {"type", "element type F8_E5M2"}, {"twice", "duplicate"},
+        {"metadata", "step is not a text"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char *name = text_printf("bad/checkpoint-%s", words[i][0]), *from = example(name);
+        struct st_file *f;
+
+        assert_true(st_open(&f, from) < 0);
+        assert_null(f);
+        if (!strstr(err_text(), words[i][1]) || !strstr(err_text(), from))
+            fail_msg("%s: %s", from, err_text());
+        free(from);
+        free(name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip), cmocka_unit_test(digest_value), cmocka_unit_test(prefixes),
         cmocka_unit_test(refused),    cmocka_unit_test(accepted),     cmocka_unit_test(bad_calls),
-        cmocka_unit_test(halves),     cmocka_unit_test(layout)};
+        cmocka_unit_test(halves),     cmocka_unit_test(layout),
+        cmocka_unit_test(stats),      cmocka_unit_test(good),         cmocka_unit_test(bad)};
 
     return cmocka_run_group_tests_name("st", tests, setup, teardown);
 }
