@@ -50,6 +50,7 @@ def checkpoints():
     yield "good/no-tensors.safetensors", safetensors({}, b"")
 
     one = {"w": entry("F32", [2], 0, 8)}
+    yield "good/one-tensor.safetensors", safetensors({"__metadata__": {"step": "10"}, **one}, struct.pack("<2f", 1, -2))
     yield "bad/checkpoint-cut.safetensors", safetensors(good, w)[:-1]
     yield "bad/checkpoint-cut-header.safetensors", safetensors(good, w)[:100]
     yield "bad/checkpoint-short.safetensors", b"\2\0\0\0"

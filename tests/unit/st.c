@@ -282,10 +282,10 @@ static char *example(const char *name)
 /* What was read and is written again has the same bytes. */
 static void good(void **state)
 {
-    static const char *const names[] = {"good/checkpoint", "good/types", "good/no-tensors"};
+    static const char *const names[] = {"good/checkpoint", "good/types", "good/no-tensors", "good/one-tensor"};
 
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         char *from = example(names[i]), *a, *b;
         struct st_meta meta[20];
         struct st_file *f;
