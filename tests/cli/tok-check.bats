@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+bats_require_minimum_version 1.5.0
+load tok_make
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    tokens text 0 20 >text.tok
+    tokens image 0 20 >image.tok
+    shard-pack --text text.tok --image image.tok -o pairs.shard
+}
+
+@test "a line for each good file" {
+    run tok-check text.tok image.tok pairs.shard
+    [ "$status" = 0 ]
+    [ "$output" = "text.tok: ok, 20 records, text
+image.tok: ok, 20 records, image
+pairs.shard: ok, 20 records, pair shard" ]
+    [ "$(tok-check <text.tok)" = "stdin: ok, 20 records, text" ]
+    [ "$(cat text.tok text.tok | tok-check -)" = "stdin: ok, 40 records, text, 2 streams" ]
+}
+
+@test "bad files are named with their reason, and the others are still checked" {
+    head -c 100 pairs.shard >cut.shard
+    run --separate-stderr tok-check cut.shard nothing.tok text.tok
+    [ "$status" = 1 ]
+    [ "$output" = "cut.shard: bad
+nothing.tok: bad
+text.tok: ok, 20 records, text" ]
+    [ "$stderr" = "tok-check: cut.shard: ends inside the header
+tok-check: nothing.tok: cannot open: No such file or directory" ]
+    run tok-check -q cut.shard text.tok
+    [ "$status" = 1 ]
+    [ "$output" = "" ]
+}
+
+@test "--sum depends on the records alone" {
+    shard-pack --seed 5 --size 7 -o 'cut-%d.shard' pairs.shard
+    sum=$(tok-check --sum pairs.shard | grep -o 'sum .*')
+    [ "$(tok-check --sum cut-?.shard | tail -1)" = "total: ok, 20 records, $sum" ]
+    tok-dump pairs.shard | sed 's/"k7"/"k77"/' | tok-load >other.shard
+    [ "$(tok-check --sum other.shard | grep -o 'sum .*')" != "$sum" ]
+    tok-dump pairs.shard | sed 's/"variant":0/"variant":1/' | tok-load >other.shard
+    [ "$(tok-check --sum other.shard | grep -o 'sum .*')" != "$sum" ]
+}
+
+@test "--same wants files that go together" {
+    run tok-check --same pairs.shard pairs.shard
+    [ "$status" = 0 ]
+    run tok-check --same text.tok image.tok
+    [ "$status" = 1 ]
+    [[ "$output" == *"image.tok: does not go with the first file: image tokens, not text tokens"* ]]
+    digest=$(printf '1%.0s' {1..64})
+    tok-dump text.tok | sed "s/\"text_digest\":null/\"text_digest\":\"$digest\"/" | tok-load >other.tok
+    run tok-check --same text.tok other.tok
+    [ "$status" = 1 ]
+    [[ "$output" == *"$digest"* ]]
+    run tok-check --same --force text.tok other.tok
+    [ "$status" = 0 ]
+}
+
+@test "empty input, full disk, cut pipe, wrong calls" {
+    run tok-check </dev/null
+    [ "$status" = 1 ]
+    [[ "$output" == *"is empty"* ]]
+    run bash -c 'tok-check text.tok >/dev/full'
+    [ "$status" = 1 ]
+    one_line tok-check
+    run bash -c 'tok-check $(yes text.tok | head -3000) 2>err | head -1 >/dev/null; echo ${PIPESTATUS[0]}; cat err'
+    [ "$output" = 141 ]
+    run tok-check --no-such
+    [ "$status" = 2 ]
+}
