@@ -36,14 +36,14 @@ static int check(const struct tok_header *h, const struct bpe *b, const char *na
                    digest_known(&h->text_digest) ? theirs : "(not known)", model, ours);
 }
 
-static int put(const struct bpe *b, struct bpe_scratch *s, struct out *out, const struct tok_record *r)
+static int put(const struct bpe *b, struct bpe_scratch *s, struct out *out, const struct tok_record *r, const char *name)
 {
     const char *text;
     size_t size;
     int rc;
 
     if ((rc = bpe_decode(b, s, r->text, (int)r->text_count, &text, &size)) != 0)
-        return err_at(rc, "%s", r->key);
+        return err_at(rc, "%s: %s", name, r->key);
     if (keyed && ((rc = out_write(out, r->key, r->key_size)) != 0 || (rc = out_write(out, "\t", 1)) != 0))
         return rc;
     if ((rc = escape_write(out, text, size)) != 0)
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         goto out;
     tok_allow_mismatch(reader, force);
     while ((rc = tok_next(reader, &record)) > 0)
-        if ((rc = put(b, scratch, &out, &record)) != 0)
+        if ((rc = put(b, scratch, &out, &record, name)) != 0)
             goto out;
     if (rc == 0)
         rc = out_commit(&out);

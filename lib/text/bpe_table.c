@@ -20,7 +20,7 @@ static int fill_bytes(struct bpe *b)
         }
     for (int byte = 0; byte < 256; byte++)
         if (!seen[byte])
-            return err_set(ERR_UNSUPPORTED, "a vocabulary without byte 0x%02x", byte);
+            return err_set(ERR_UNSUPPORTED, "not supported: a vocabulary without byte 0x%02x", byte);
     return 0;
 }
 
