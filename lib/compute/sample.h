@@ -62,8 +62,8 @@ must_check int op_attn_cache(struct device *dev, const struct tensor *out, const
                              int64_t position);
 
 /* The logits are divided by the temperature, cut to the top_k most likely, then to the fewest most likely whose share of
- * what is left reaches top_p; equal logits: lower tokens first.  The draw is a uniform u in (0,1) with 53 bits, words 0 and 1 of
- * rng_draw; the token is the first, in order of numbers, whose cumulative share passes u. */
+ * what is left reaches top_p; equal logits: lower tokens first.  The draw is a uniform u in (0,1) with 53 bits, words 0
+ * and 1 of rng_draw; the token is the first, in order of numbers, whose cumulative share passes u. */
 struct choose {
     float temperature; /* >= 0; 0: the most likely token, nothing is drawn */
     int64_t top_k;     /* 0: all */

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Attention, forward and backward: ms and GFLOP/s of the allowed cells (4 D forward, 10 D backward).
- * Use: attn [device]; OMP_NUM_THREADS rules. */
+/* attn.c -- time of attention, forward and backward: `build/tests/bench/attn [DEVICE]`.
+ *
+ * The best of nine rounds; GFLOP/s count the allowed cells only (4 D forward, 10 D backward).
+ */
 #include "compute/attn.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/progress.h"
 #include "base/rng.h"
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static struct tensor make(struct arena *a, int64_t n, int64_t t, int64_t c, double spread)
 {
@@ -38,18 +33,11 @@ static double cells(const struct attn *a)
     return (double)sum;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static void measure(struct device *dev, const char *name, int64_t n, const struct attn *a, int64_t d)
 {
     static const char *const kinds[] = {"dense", "row", "column", "conv"};
     int64_t t = a->text + a->h * a->w, c = a->heads * d;
-    double forward[9], backward[9], work = cells(a) * (double)(n * a->heads * d);
+    double forward = 1e9, backward = 1e9, work = cells(a) * (double)(n * a->heads * d);
     struct arena arena;
 
     if (device_arena_init(dev, &arena, (size_t)512 << 20) != 0)
@@ -58,20 +46,18 @@ static void measure(struct device *dev, const char *name, int64_t n, const struc
     struct tensor dout = make(&arena, n, t, c, 1), lse = make(&arena, n, a->heads, t, 0);
 
     for (int i = 0; i < 9; i++) {
-        double start = now();
+        double start = clock_s();
 
         if (op_attn(dev, &out, &lse, &qkv, a) != 0)
             exit(1);
-        forward[i] = now() - start;
-        start = now();
+        forward = fmin(forward, clock_s() - start);
+        start = clock_s();
         if (op_attn_grad(dev, &dqkv, &dout, &out, &lse, &qkv, a) != 0)
             exit(1);
-        backward[i] = now() - start;
+        backward = fmin(backward, clock_s() - start);
     }
-    qsort(forward, 9, sizeof *forward, compare);
-    qsort(backward, 9, sizeof *backward, compare);
     printf("%-10s %-7s forward %8.3f ms %6.1f GFLOP/s   backward %8.3f ms %6.1f GFLOP/s\n", name, kinds[a->kind],
-           forward[4] * 1e3, 4e-9 * work / forward[4], backward[4] * 1e3, 10e-9 * work / backward[4]);
+           forward * 1e3, 4e-9 * work / forward, backward * 1e3, 10e-9 * work / backward);
     device_arena_fini(dev, &arena);
 }
 

@@ -2,51 +2,93 @@
 /* A token from logits without sorting them.
  *
  * Both cuts ask for the most likely tokens whose weights, in descending order, first reach an aim: top-k with weights 1,
- * top-p with weights exp.  Logits become unsigned keys of the same order; a histogram of weights over their upper 11 bits, then
- * the next 11 and the last 10, finds the key at which the aim is reached (radix selection).  All sums are f64 in index order. */
+ * top-p with weights exp.  The logit at which it is reached is found by halving: the candidates part at the middle of their
+ * range, and the side that holds the aim goes on, so little more than two passes are made.  All sums are f64 in a fixed
+ * order. */
 #include <math.h>
 
+#include "base/par.h"
 #include "compute/cpu/cpu.h"
 #include "compute/cpu/vec.h"
 
-enum { BINS = 2048, BLOCK = 64 };
+#include <omp.h>
 
-static uint32_t key_of(float x)
+enum { BLOCK = 64, LANES = 8 };
+
+/* Tokens still in question, in order. */
+struct list {
+    float *logit, *weight;
+    int64_t n;
+};
+
+/* Part from at middle, in order: those below stay, the others go to high.  Returns the others' weights. */
+static double part(struct list *from, struct list *high, float middle)
 {
-    uint32_t bits;
+    double sum = 0.0;
+    int64_t highs = 0;
 
-    x += 0.0f; /* -0 equals 0 */
-    memcpy(&bits, &x, sizeof bits);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    for (int64_t i = 0; i < from->n; i++) {
+        float x = from->logit[i], w = from->weight[i];
+        bool up = x >= middle;
+
+        high->logit[highs] = x;
+        high->weight[highs] = w;
+        from->logit[i - highs] = x;
+        from->weight[i - highs] = w;
+        highs += up;
+        sum += w * (float)up; /* no branch: nobody could foresee it */
+    }
+    from->n -= highs;
+    high->n = highs;
+    return sum;
 }
 
-/* Zero the weights outside the fewest largest logits whose weights (or numbers, if count) reach the aim. */
-static void cut(float *weight, const float *logit, int64_t n, bool count, double aim)
+/* The logit at which the aim is reached; *aim becomes what the tokens above it leave.  other has room for all of list. */
+static float threshold(struct list list, struct list other, double *aim)
 {
-    static const int shift[] = {21, 10, 0};
-    double bin[BINS];
-    uint32_t prefix = 0, known = 0; /* bits of the threshold key found so far, and which */
+    for (;;) {
+        float lo = INFINITY, hi = -INFINITY, middle;
+        double sum;
 
-    for (int pass = 0; pass < 3; pass++) {
-        int bits = pass < 2 ? 11 : 10, at = (1 << bits) - 1;
-        double above = 0.0;
+#pragma omp simd reduction(min : lo) reduction(max : hi)
+        for (int64_t i = 0; i < list.n; i++) {
+            lo = list.logit[i] < lo ? list.logit[i] : lo;
+            hi = list.logit[i] > hi ? list.logit[i] : hi;
+        }
+        if (list.n == 0 || lo == hi)
+            return lo;
+        middle = 0.5f * lo + 0.5f * hi;
+        if (!(middle > lo && middle <= hi)) /* neighbours */
+            middle = hi;
+        sum = part(&list, &other, middle);
+        if (sum >= *aim) {
+            struct list swap = list;
 
-        memset(bin, 0, sizeof bin);
-        for (int64_t i = 0; i < n; i++)
-            if (weight[i] > 0.0f && (key_of(logit[i]) & known) == prefix)
-                bin[key_of(logit[i]) >> shift[pass] & ((1u << bits) - 1)] += count ? 1.0 : weight[i];
-        for (; at > 0 && above + bin[at] < aim; at--)
-            above += bin[at];
-        aim -= above;
-        prefix |= (uint32_t)at << shift[pass];
-        known |= ((1u << bits) - 1) << shift[pass];
+            list = other;
+            other = swap;
+        } else {
+            *aim -= sum;
+        }
     }
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t key = key_of(logit[i]);
+}
 
-        if (key > prefix || weight[i] == 0.0f)
+/* Zero the weights outside the fewest largest logits whose weights (or numbers, if count) reach the aim.  memory: 4n floats. */
+static void cut(float *weight, const float *logit, int64_t n, float *memory, bool count, double aim)
+{
+    struct list list = {memory, memory + n, 0}, other = {memory + 2 * n, memory + 3 * n, 0};
+    float least;
+
+    for (int64_t i = 0; i < n; i++) {
+        list.logit[list.n] = logit[i];
+        list.weight[list.n] = count ? 1.0f : weight[i];
+        list.n += weight[i] > 0.0f;
+    }
+    least = threshold(list, other, &aim);
+    for (int64_t i = 0; i < n; i++) {
+        weight[i] *= (float)(logit[i] >= least);
+        if (logit[i] != least || weight[i] == 0.0f)
             continue;
-        if (key == prefix && aim > 0.0)
+        if (aim > 0.0)
             aim -= count ? 1.0 : weight[i];
         else
             weight[i] = 0.0f;
@@ -55,10 +97,16 @@ static void cut(float *weight, const float *logit, int64_t n, bool count, double
 
 static double block_sum(const float *x, int64_t n)
 {
-    double sum = 0.0;
+    double lane[LANES] = {0}, sum = 0.0;
+    int64_t i = 0;
 
-    for (int64_t i = 0; i < n; i++)
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (; i < n; i++)
         sum += x[i];
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
     return sum;
 }
 
@@ -71,84 +119,90 @@ static double sum_of(const float *x, int64_t n)
     return sum;
 }
 
+/* The first of a block whose cumulative weight, from sum on, passes the aim; -1: none does. */
+static int64_t find_in(const float *weight, int64_t n, double sum, double aim)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (weight[i] > 0.0f && (sum += weight[i]) > aim)
+            return i;
+    return -1;
+}
+
 /* The first token whose cumulative weight passes the aim; if rounding lets none, the last that has weight. */
 static int64_t find(const float *weight, int64_t n, double aim)
 {
-    int64_t last = 0;
     double sum = 0.0;
+    int64_t last = n - 1;
 
     for (int64_t from = 0; from < n; from += BLOCK) {
-        int64_t to = from + BLOCK < n ? from + BLOCK : n;
-        double whole = sum + block_sum(weight + from, to - from);
+        int64_t count = n - from < BLOCK ? n - from : BLOCK, found;
+        double whole = sum + block_sum(weight + from, count);
 
-        for (int64_t i = from; i < to; i++) {
-            if (weight[i] == 0.0f)
-                continue;
-            last = i;
-            if (whole > aim && (sum += weight[i]) > aim)
-                return i;
-        }
+        if (whole > aim && (found = find_in(weight + from, count, sum, aim)) >= 0)
+            return from + found;
         sum = whole;
     }
+    while (last > 0 && weight[last] == 0.0f)
+        last--;
     return last;
 }
 
-static int64_t most_likely(const float *logit, int64_t n)
+/* The first of the largest, whose value is top. */
+static int64_t most_likely(const float *logit, int64_t n, float top)
 {
     int64_t best = 0;
 
-    for (int64_t i = 1; i < n; i++)
-        if (logit[i] > logit[best])
-            best = i;
+    while (best < n - 1 && logit[best] != top)
+        best++;
     return best;
 }
 
+/* Neither NaN nor +infinity? */
 static bool usable(const float *logit, int64_t n)
 {
-    bool any = false;
+    bool good = true;
 
-    for (int64_t i = 0; i < n; i++) {
-        if (!(logit[i] < INFINITY))
-            return false;
-        any = any || logit[i] > -INFINITY;
-    }
-    return any;
+    for (int64_t i = 0; i < n; i++)
+        good &= logit[i] < INFINITY;
+    return good;
 }
 
-static int64_t choose(const float *logit, float *weight, int64_t n, uint64_t step, const struct choose *how)
+/* memory: 5n floats. */
+static int64_t choose(const float *logit, float *memory, int64_t n, float top, uint64_t step, const struct choose *how)
 {
-    int64_t best = most_likely(logit, n);
     struct rng4 r = rng_draw(how->rng, step, how->slot);
     double u = ((double)((uint64_t)r.v[0] << 21 | r.v[1] >> 11) + 0.5) * 0x1p-53;
+    float *weight = memory, *lists = memory + n;
 
     if (how->temperature == 0.0f)
-        return best;
+        return most_likely(logit, n, top);
     for (int64_t i = 0; i < n; i += VEC) {
         int64_t count = n - i < VEC ? n - i : VEC;
         vec x = count == VEC ? vec_load(logit + i) : vec_load_part(logit + i, count, -INFINITY);
 
-        vec_store_part(weight + i, vec_exp((x - logit[best]) / how->temperature), count);
+        vec_store_part(weight + i, vec_exp((x - top) / how->temperature), count);
     }
     if (how->top_k > 0 && how->top_k < n)
-        cut(weight, logit, n, true, (double)how->top_k);
+        cut(weight, logit, n, lists, true, (double)how->top_k);
     if (how->top_p < 1.0f)
-        cut(weight, logit, n, false, (double)how->top_p * sum_of(weight, n));
+        cut(weight, logit, n, lists, false, (double)how->top_p * sum_of(weight, n));
     return find(weight, n, u * sum_of(weight, n));
 }
 
 int cpu_choose(void *self, tensor_in token, tensor_in logits, const uint64_t *step, const struct choose *how)
 {
     int64_t rows = logits->shape[0], n = logits->shape[1], bad = -1;
-    float *weight = cpu_scratch(self, (size_t)(rows * n) * sizeof *weight);
+    float *memory = cpu_scratch(self, (size_t)(par_threads() * 5 * n) * sizeof *memory);
 
-    if (weight == NULL)
+    if (memory == NULL)
         return ERR_NOMEM;
 #pragma omp parallel for schedule(static) reduction(max : bad)
     for (int64_t m = 0; m < rows; m++) {
         const float *logit = F32(logits) + m * n;
+        float top = vec_largest_of(logit, n);
 
-        if (usable(logit, n))
-            I32(token)[m] = (int32_t)choose(logit, weight + m * n, n, step[m], how);
+        if (usable(logit, n) && top > -INFINITY)
+            I32(token)[m] = (int32_t)choose(logit, memory + omp_get_thread_num() * 5 * n, n, top, step[m], how);
         else
             bad = m;
     }

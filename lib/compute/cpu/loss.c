@@ -8,18 +8,6 @@
 #include "compute/cpu/math.h"
 #include "compute/cpu/vec.h"
 
-static float row_largest(const float *x, int64_t n)
-{
-    vec top = vec_all(-INFINITY);
-    int64_t i = 0;
-
-    for (; i + VEC <= n; i += VEC)
-        top = vec_max(vec_load(x + i), top);
-    if (i < n)
-        top = vec_max(vec_load_part(x + i, n - i, -INFINITY), top);
-    return vec_largest(top);
-}
-
 /* Sum of exp(x - top); with keep, x becomes exp(x - top). */
 static float row_exp(float *x, int64_t n, float top, bool keep)
 {
@@ -59,7 +47,7 @@ int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target,
             continue;
         }
         aim = row[t];
-        top = row_largest(row, n);
+        top = vec_largest_of(row, n);
         sum = row_exp(row, n, top, scale != 0.0f);
         F32(loss)[m] = logf(sum) + (top - aim);
         if (scale == 0.0f)

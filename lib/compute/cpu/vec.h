@@ -174,4 +174,17 @@ vec_inline vec vec_exp(vec x)
     return vec_select(x == x, p, x);
 }
 
+/* The largest of n numbers, NaN left out; -infinity for none. */
+static inline float vec_largest_of(const float *x, int64_t n)
+{
+    vec top = vec_all(-INFINITY);
+    int64_t i = 0;
+
+    for (; i + VEC <= n; i += VEC)
+        top = vec_max(vec_load(x + i), top);
+    if (i < n)
+        top = vec_max(vec_load_part(x + i, n - i, -INFINITY), top);
+    return vec_largest(top);
+}
+
 #endif
