@@ -292,6 +292,13 @@ static void test_choose_limits(void **state)
             assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), 0);
             assert_true(H_I32(&token)[0] == 5 || H_I32(&token)[0] == 36);
         }
+        how.top_k = 1; /* logits one bit apart still differ, on both sides of an even one */
+        for (int bit = 0; bit < 2; bit++) {
+            x[5] = bit ? nextafterf(1.0f, 2.0f) : 1.0f;
+            x[36] = nextafterf(x[5], 2.0f);
+            assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), 0);
+            assert_int_equal(H_I32(&token)[0], 36);
+        }
         x[7] = NAN;
         assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), ERR_ARG);
         x[7] = INFINITY;

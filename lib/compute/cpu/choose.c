@@ -43,18 +43,31 @@ static double part(struct list *from, struct list *high, float middle)
     return sum;
 }
 
+static void range(const float *x, int64_t n, float *lo, float *hi)
+{
+    vec low = vec_all(-INFINITY), high = vec_all(-INFINITY); /* low: of -x */
+    int64_t i = 0;
+
+    for (; i + VEC <= n; i += VEC) {
+        low = vec_max(-vec_load(x + i), low);
+        high = vec_max(vec_load(x + i), high);
+    }
+    if (i < n) {
+        low = vec_max(-vec_load_part(x + i, n - i, INFINITY), low);
+        high = vec_max(vec_load_part(x + i, n - i, -INFINITY), high);
+    }
+    *lo = -vec_largest(low);
+    *hi = vec_largest(high);
+}
+
 /* The logit at which the aim is reached; *aim becomes what the tokens above it leave.  other has room for all of list. */
 static float threshold(struct list list, struct list other, double *aim)
 {
     for (;;) {
-        float lo = INFINITY, hi = -INFINITY, middle;
+        float lo, hi, middle;
         double sum;
 
-#pragma omp simd reduction(min : lo) reduction(max : hi)
-        for (int64_t i = 0; i < list.n; i++) {
-            lo = list.logit[i] < lo ? list.logit[i] : lo;
-            hi = list.logit[i] > hi ? list.logit[i] : hi;
-        }
+        range(list.logit, list.n, &lo, &hi);
         if (list.n == 0 || lo == hi)
             return lo;
         middle = 0.5f * lo + 0.5f * hi;

@@ -29,6 +29,7 @@
 
 typedef float vec __attribute__((vector_size(4 * VEC)));
 typedef int32_t veci __attribute__((vector_size(4 * VEC)));
+typedef uint32_t vecu __attribute__((vector_size(4 * VEC))); /* wraps around */
 typedef float vec_near __attribute__((vector_size(4 * VEC), aligned(4), may_alias)); /* at any address */
 
 #define vec_inline static inline __attribute__((always_inline))
@@ -168,7 +169,7 @@ vec_inline vec vec_exp(vec x)
     p = vec_fma(p, r, vec_all(1.6666665459e-1f));
     p = vec_fma(p, r, vec_all(5.0000001201e-1f));
     p = vec_fma(p, r * r, r + 1.0f);
-    p = (vec)((veci)p + ((veci)t << 23));
+    p = (vec)((vecu)p + ((vecu)t << 23));
     p = (vec)((veci)p & ~(x < -87.0f));
     p = vec_select(x > 88.72283f, vec_all(INFINITY), p);
     return vec_select(x == x, p, x);
