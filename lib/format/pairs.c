@@ -26,7 +26,8 @@ struct pairs {
     char reason[PAIRS_PROBLEM_MAX];
 
     /* the record */
-    struct pairs_bytes key, shown, picture, text, json, near;
+    struct pairs_bytes key, shown, picture, text, json, near, place;
+    int64_t offset;                /* of the picture in place; place.size 0: it cannot be read again */
     const char *picture_ext;
     bool any;                      /* has a member that is a picture or a caption, read or not */
     bool have_text, have_json;
@@ -85,6 +86,7 @@ void pairs_close(struct pairs *p)
     free(p->text.at);
     free(p->json.at);
     free(p->near.at);
+    free(p->place.at);
     free(p->source);
     free(p);
 }
@@ -126,6 +128,7 @@ static int read_member(struct pairs *p, struct pairs_bytes *to, size_t limit, bo
 
 static int take_picture(struct pairs *p, const char *ext)
 {
+    const char *place;
     bool have;
     int rc;
 
@@ -137,9 +140,10 @@ static int take_picture(struct pairs *p, const char *ext)
         return 0;
     }
     rc = read_member(p, &p->picture, PAIRS_MEMBER_MAX, &have, &p->bad_picture);
-    if (have)
-        p->picture_ext = ext;
-    return rc;
+    if (!have)
+        return rc;
+    p->picture_ext = ext;
+    return p->feed->place(p->state, &place, &p->offset) ? pairs_bytes_set(&p->place, place, strlen(place)) : 0;
 }
 
 static int take_caption(struct pairs *p, struct pairs_bytes *to, size_t limit, bool *have)
@@ -206,7 +210,7 @@ static int gather(struct pairs *p)
     p->picture_ext = NULL;
     p->any = p->have_text = p->have_json = p->bad_picture = p->bad_caption = false;
     p->problem[0] = 0;
-    p->near.size = 0;
+    p->near.size = p->place.size = 0;
     if (!p->path && (rc = next_member(p)) <= 0) {
         p->ended = rc == 0;
         return p->failed = rc;
@@ -290,6 +294,8 @@ static int finish(struct pairs *p, struct pair *pair)
         pair->picture = p->picture.at;
         pair->picture_size = p->picture.size;
         pair->picture_ext = p->picture_ext;
+        pair->place = p->place.size ? (const char *)p->place.at : NULL;
+        pair->offset = p->offset;
     }
     pair->problem = p->problem[0] ? p->problem : NULL;
     return 0;

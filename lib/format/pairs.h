@@ -28,6 +28,9 @@ struct pair {
     const uint8_t *picture;  /* the encoded file; NULL: none */
     size_t picture_size;
     const char *picture_ext; /* "png"; NULL: none */
+    const char *place;       /* borrowed: a file that holds the picture for pairs_read_again; NULL: there is none (compressed
+                              * archives, zip, stdin) */
+    int64_t offset;          /* of the picture's member in place, a tar; -1: place is the picture itself */
     const char *problem;     /* NULL, or why the record cannot be used as it is */
 };
 
@@ -39,6 +42,10 @@ struct pairs;
 must_check int pairs_open(struct pairs **p, const char *source, int want);
 must_check int pairs_next(struct pairs *p, struct pair *pair); /* 1: a record; 0: the end */
 void pairs_close(struct pairs *p);
+
+/* The picture that stood at a pair's place and offset, by any thread.  ERR_IO, ERR_FORMAT: it is not there any more.  The
+ * caller frees *bytes, NULL after a failure. */
+must_check int pairs_read_again(uint8_t **bytes, size_t *size, const char *place, int64_t offset);
 
 /* Is path a pair source rather than plain text: a folder, "@...", or an archive by its first bytes? */
 bool pairs_is_source(const char *path);

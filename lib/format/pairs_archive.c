@@ -32,6 +32,7 @@ struct archive_state {
     char *path;                  /* owned: the member's */
     int64_t position;            /* behind the last member's data, in the unpacked archive */
     int64_t members;
+    bool plain;                  /* a file that can be read again from any place */
     bool zip_cut;                /* the file begins as a zip and has no end of its directory */
 };
 
@@ -97,6 +98,7 @@ int pairs_archive_open(void **state, const char *path)
 {
     struct archive_state *s = calloc(1, sizeof *s);
     bool standard = strcmp(path, "-") == 0;
+    struct stat st;
     int rc;
 
     *state = NULL;
@@ -119,6 +121,7 @@ int pairs_archive_open(void **state, const char *path)
     archive_read_set_option(s->archive, "tar", "read_concatenated_archives", "1");
     if (!standard) {
         s->zip_cut = is_cut_zip(path);
+        s->plain = stat(path, &st) == 0 && S_ISREG(st.st_mode);
         if (access(path, R_OK) != 0) {
             rc = err_errno(ERR_IO, "%s: cannot open", path);
             goto failed;
@@ -244,7 +247,17 @@ static int read_archive(void *state, struct pairs_bytes *to, size_t limit, char 
     return 0;
 }
 
-const struct pairs_feed pairs_archive = {next_archive, read_archive, close_archive};
+/* A plain tar's member can be read on its own from where its header begins. */
+static bool place_in_archive(void *state, const char **path, int64_t *offset)
+{
+    struct archive_state *s = state;
+
+    *path = s->name;
+    *offset = archive_read_header_position(s->archive);
+    return s->plain && is_tar(s) && archive_filter_code(s->archive, 0) == ARCHIVE_FILTER_NONE;
+}
+
+const struct pairs_feed pairs_archive = {next_archive, read_archive, place_in_archive, close_archive};
 
 /* ---- is it one? ------------------------------------------------------------------------------------------------ */
 

@@ -29,6 +29,7 @@ struct folder_state {
     struct level *level; /* owned: the way down */
     size_t depth;
     char *path;          /* owned: the file at hand, below the source */
+    char *full;          /* owned: the same with the source in front, where it was asked for */
 };
 
 static void level_fini(struct level *l)
@@ -47,6 +48,7 @@ static void close_folder(void *state)
         level_fini(&s->level[--s->depth]);
     free(s->level);
     free(s->path);
+    free(s->full);
     free(s);
 }
 
@@ -224,4 +226,15 @@ static int read_folder(void *state, struct pairs_bytes *to, size_t limit, char p
     return rc;
 }
 
-const struct pairs_feed pairs_folder = {next_folder, read_folder, close_folder};
+static bool place_in_folder(void *state, const char **path, int64_t *offset)
+{
+    struct folder_state *s = state;
+
+    free(s->full);
+    s->full = text_printf("%s/%s", s->name, s->path);
+    *path = s->full;
+    *offset = -1;
+    return s->full != NULL;
+}
+
+const struct pairs_feed pairs_folder = {next_folder, read_folder, place_in_folder, close_folder};

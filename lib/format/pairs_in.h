@@ -30,6 +30,8 @@ struct pairs_feed {
     int (*next)(void *state, const char **path);
     /* The bytes of the member that next gave.  0: done; 1: cannot be used, problem says why; else as above. */
     int (*read)(void *state, struct pairs_bytes *to, size_t limit, char problem[PAIRS_PROBLEM_MAX]);
+    /* Where the member stands for pairs_read_again; false: nowhere.  *path is borrowed until the next call. */
+    bool (*place)(void *state, const char **path, int64_t *offset);
     void (*close)(void *state);
 };
 

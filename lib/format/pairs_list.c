@@ -158,6 +158,8 @@ static int take_picture(struct pairs_list *l, struct pair *pair, const char *pat
     pair->picture = l->picture.at;
     pair->picture_size = l->picture.size;
     pair->picture_ext = l->ext;
+    pair->place = path;
+    pair->offset = -1;
     return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "image/font.h"
@@ -138,4 +139,24 @@ int sheet_make(struct image *out, const struct image *picture, const char *const
         y += l.height + text_height(&l, caption, count, row) + l.margin;
     }
     return 0;
+}
+
+int sheet_write(const char *path, const uint8_t *rgb, int64_t count, int64_t side, const struct sheet *style)
+{
+    struct image *picture = calloc((size_t)count + 1, sizeof *picture), sheet = {0};
+    uint8_t *png = NULL;
+    size_t size;
+    int rc;
+
+    if (!picture)
+        return err_set(ERR_NOMEM, "no memory for a sheet of %" PRId64 " pictures", count);
+    for (int64_t i = 0; i < count; i++)
+        picture[i] = (struct image){(int32_t)side, (int32_t)side, (uint8_t *)rgb + 3 * i * side * side}; /* only read */
+    if ((rc = sheet_make(&sheet, picture, NULL, count, style)) == 0 &&
+        (rc = image_encode_png(&sheet, NULL, 0, &png, &size)) == 0)
+        rc = file_write(path, png, size);
+    free(png);
+    image_fini(&sheet);
+    free(picture);
+    return rc;
 }

@@ -27,4 +27,7 @@ struct sheet {
 must_check int sheet_make(struct image *out, const struct image *picture, const char *const *caption, int64_t count,
                           const struct sheet *style);
 
+/* The same for rgb[count,side,side,3], into a PNG file (temporary name, sync, rename). */
+must_check int sheet_write(const char *path, const uint8_t *rgb, int64_t count, int64_t side, const struct sheet *style);
+
 #endif
