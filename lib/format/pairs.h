@@ -58,6 +58,7 @@ must_check int pairs_create(struct pairs_writer **w, struct out *out);
 /* One member KEY.ext. */
 must_check int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size);
 must_check int pairs_end(struct pairs_writer *w); /* frees w, also after a failure */
+void pairs_drop(struct pairs_writer *w);          /* frees w and writes nothing more: the tar stays cut */
 
 /* ---- what was left out ------------------------------------------------------------------------------------------ */
 

@@ -105,3 +105,9 @@ int pairs_end(struct pairs_writer *w)
         return 0;
     return free_writer(w, archive_write_close(w->archive) == ARCHIVE_OK ? 0 : write_error(w));
 }
+
+void pairs_drop(struct pairs_writer *w)
+{
+    if (w)
+        (void)free_writer(w, ERR_IO);
+}
