@@ -57,6 +57,18 @@ part-003.shard" ]
         = "[0,5,0] [1,6,0] [2,5,1] [3,6,1] [4,5,2] [5,6,2]" ]
 }
 
+@test "variants that cannot be numbered are refused" {
+    (tok-dump --header image.tok; echo '{"key":"k","variant":3000000000,"image":[1,1,1,1,1,1]}') | tok-load >crop.tok
+    (tok-dump --header text.tok; echo '{"key":"k","variant":1,"text":[5]}') | tok-load >one.tok
+    run shard-pack --text one.tok --image crop.tok -o out.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"crop.tok: key k: variants too large"* ]]
+    (tok-dump --header text.tok; echo '{"key":"k","variant":4294967295,"text":[5]}') | tok-load >last.tok
+    run shard-pack -k --text last.tok --image crop.tok -o out.shard
+    [ "$status" = 0 ]
+    [ "$output" = "shard-pack: 1 records left out" ]
+}
+
 @test "a key without partner is named, or with -k left out, listed and counted" {
     tokens text 90 110 >some.tok
     run shard-pack --text some.tok --image image.tok -o out.shard
