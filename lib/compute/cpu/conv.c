@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* conv.c -- convolutions, NHWC: 1x1 as products of matrices, the others through oneDNN.
+/* conv.c -- convolutions, NHWC: our own kernels where channels are few (direct.h), else oneDNN, 1x1 as products of matrices.
  *
  * The gain goes into the weights and the bias (it is linear), so that oneDNN's post-operations are the plain sum and ReLU.
  * The gradient of the input is a convolution too: of dy with the weights transposed and turned by 180 degrees.
  */
 #include "compute/cpu/cpu.h"
 
+#include "compute/cpu/direct.h"
 #include "compute/cpu/dnnl.h"
 
 static int64_t pixels(tensor_in x)
@@ -44,6 +45,14 @@ static void turn(float *turned, const float *w, int64_t out, int64_t in, int64_t
                 turned[(i * out + o) * taps + t] = gain * w[(o * in + i) * taps + taps - 1 - t];
 }
 
+static struct cpu_direct direct(tensor_in x, int64_t i, int64_t o, int64_t k, struct conv how)
+{
+    struct cpu_direct d = {.n = x->shape[0], .h = x->shape[1], .w = x->shape[2], .i = i, .o = o, .k = k,
+                           .gain = how.gain, .add = how.add};
+
+    return d;
+}
+
 int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how)
 {
     struct cpu *cpu = self;
@@ -51,7 +60,13 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
     const float *kernel = F32(w), *b = bias ? F32(bias) : NULL;
     struct cpu_dnnl_matmul product = {.m = pixels(x), .n = o, .k = i, .tb = true, .add = how.add, .relu = how.relu};
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu};
+    struct cpu_direct d = direct(x, i, o, k, how);
 
+    if (cpu_direct_fits(i, o, k)) {
+        d.relu = how.relu;
+        d.bias = b;
+        return k == 1 ? cpu_pointwise(cpu, F32(y), F32(x), kernel, &d) : cpu_winograd(cpu, F32(y), F32(x), kernel, &d);
+    }
     if (how.gain != 1.0f) {
         float *scaled = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *scaled);
 
@@ -74,9 +89,15 @@ int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in m
     int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
     struct cpu_dnnl_matmul product = {.m = pixels(dy), .n = i, .k = o, .add = how.add};
     struct cpu_dnnl_conv shape = {dy->shape[0], dy->shape[1], dy->shape[2], o, i, k, how.add, false};
+    struct cpu_direct d = direct(dy, o, i, k, how);
     float *kernel = F32(w);
     int rc;
 
+    if (cpu_direct_fits(o, i, k)) {
+        d.turned = true;
+        d.mask = mask ? F32(mask) : NULL;
+        return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), kernel, &d) : cpu_winograd(cpu, F32(dx), F32(dy), kernel, &d);
+    }
     if (k > 1 || how.gain != 1.0f) {
         if (!(kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel)))
             return ERR_NOMEM;
@@ -98,10 +119,14 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
     int64_t o = dw->shape[0], i = dw->shape[1], k = dw->shape[2], weights = tensor_elements(dw);
     struct cpu_dnnl_matmul product = {.m = o, .n = i, .k = pixels(x), .ta = true};
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false};
-    float *sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum);
+    struct cpu_direct d = direct(x, i, o, k, how);
+    float *sum;
     int rc;
 
-    if (!sum)
+    if (cpu_direct_fits(i, o, k))
+        return k == 1 ? cpu_pointwise_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d)
+                      : cpu_winograd_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d);
+    if (!(sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum)))
         return ERR_NOMEM;
     rc = k == 1 ? cpu_dnnl_matmul(cpu->dnnl, sum, F32(dy), F32(x), NULL, product)
                 : cpu_dnnl_conv_dw(cpu->dnnl, sum, sum + weights, F32(dy), F32(x), shape);

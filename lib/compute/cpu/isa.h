@@ -53,6 +53,11 @@
 #define cpu_cache_text CPU_NAME(cpu_cache_text)
 #define cpu_attn_cache CPU_NAME(cpu_attn_cache)
 #define cpu_choose CPU_NAME(cpu_choose)
+#define cpu_direct_fits CPU_NAME(cpu_direct_fits)
+#define cpu_winograd CPU_NAME(cpu_winograd)
+#define cpu_winograd_dw CPU_NAME(cpu_winograd_dw)
+#define cpu_pointwise CPU_NAME(cpu_pointwise)
+#define cpu_pointwise_dw CPU_NAME(cpu_pointwise_dw)
 #define cpu_add_rows CPU_NAME(cpu_add_rows)
 #define cpu_scratch CPU_NAME(cpu_scratch)
 #endif

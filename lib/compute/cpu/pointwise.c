@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* pointwise.c -- 1x1 convolutions with few channels: a block of pixels is multiplied while it is in the first cache.
+ *
+ * Weight gradients: the pixels are cut into a fixed number of slices, each with sums of its own, which are added in order.
+ */
+#include "compute/cpu/direct.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/par.h"
+#include "compute/cpu/product.h"
+
+#define BLOCK 64      /* pixels in a block */
+#define SLICES 16     /* of a weight gradient, at most */
+#define SLICE_MIN 512 /* pixels in a slice, at least */
+
+bool cpu_direct_fits(int64_t i, int64_t o, int64_t k)
+{
+    if (i % 8 != 0 || o % 8 != 0)
+        return false;
+    return (k == 3 && i * o <= 65536) || (k == 1 && i * o <= 8192);
+}
+
+/* Outputs of count pixels from their sums; at: the first pixel. */
+static void finish_block(float *y, const float *m, const struct cpu_direct *how, int64_t at, int64_t count)
+{
+    for (int64_t p = 0; p < count; p++) {
+        int64_t to = (at + p) * how->o, o = 0;
+
+        for (; o + VEC <= how->o; o += VEC)
+            vec_finish(y, vec_load(m + p * how->o + o), how, to + o, o);
+#if VEC == 16
+        if (o < how->o)
+            half_finish(y, *(const half_near *)(m + p * how->o + o), how, to + o, o);
+#endif
+    }
+}
+
+int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how)
+{
+    int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w, room = direct_lines(BLOCK * (in + out));
+    float *u = cpu_scratch(cpu, (size_t)(in * out + direct_lines(out) + par_threads() * room) * sizeof *u);
+    float *bias = u + in * out, *work = bias + direct_lines(out);
+    struct cpu_direct then = *how;
+
+    if (!u)
+        return ERR_NOMEM;
+    for (int64_t i = 0; i < in; i++)
+        for (int64_t o = 0; o < out; o++)
+            u[i * out + o] = how->gain * (how->turned ? w[i * out + o] : w[o * in + i]);
+    for (int64_t o = 0; how->bias && o < out; o++)
+        bias[o] = how->gain * how->bias[o];
+    if (how->bias)
+        then.bias = bias;
+#pragma omp parallel for schedule(dynamic, 8)
+    for (int64_t at = 0; at < pixels; at += BLOCK) {
+        int64_t count = pixels - at < BLOCK ? pixels - at : BLOCK;
+        float *m = work + omp_get_thread_num() * room, *tail = m + BLOCK * out;
+        const float *from = x + at * in;
+
+        if (count < BLOCK) {
+            memset(tail, 0, (size_t)(BLOCK * in) * sizeof *tail);
+            from = memcpy(tail, from, (size_t)(count * in) * sizeof *tail);
+        }
+        cpu_product(m, out, from, in, 1, u, out, BLOCK, out, in, false);
+        finish_block(y, m, &then, at, count);
+    }
+    return 0;
+}
+
+/* Add the pixels first..last-1 to du[shorter][longer] and db[o]. */
+static void sum_slice(float *du, float *db, const float *dy, const float *x, const struct cpu_direct *how, int64_t first,
+                      int64_t last)
+{
+    int64_t in = how->i, out = how->o;
+
+    for (int64_t at = first; at < last; at += BLOCK) {
+        int64_t count = last - at < BLOCK ? last - at : BLOCK;
+        const float *xs = x + at * in, *dys = dy + at * out;
+
+        if (out >= in)
+            cpu_product(du, out, xs, 1, in, dys, out, in, out, count, true);
+        else
+            cpu_product(du, in, dys, 1, out, xs, in, out, in, count, true);
+        for (int64_t p = 0; p < count; p++)
+#pragma omp simd
+            for (int64_t o = 0; o < out; o++)
+                db[o] += dys[p * out + o];
+    }
+}
+
+int cpu_pointwise_dw(struct cpu *cpu, float *dw, float *db, const float *dy, const float *x, const struct cpu_direct *how)
+{
+    int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w, sums = in * out;
+    int64_t slices = pixels / SLICE_MIN < 1 ? 1 : pixels / SLICE_MIN > SLICES ? SLICES : pixels / SLICE_MIN;
+    int64_t length = (pixels + slices - 1) / slices, part = direct_lines(sums + out);
+    float *du = cpu_scratch(cpu, (size_t)(slices * part) * sizeof *du);
+
+    if (!du)
+        return ERR_NOMEM;
+    memset(du, 0, (size_t)(slices * part) * sizeof *du);
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t s = 0; s < slices; s++)
+        sum_slice(du + s * part, du + s * part + sums, dy, x, how, s * length,
+                  (s + 1) * length < pixels ? (s + 1) * length : pixels);
+    for (int64_t s = 1; s < slices; s++)
+#pragma omp simd
+        for (int64_t j = 0; j < sums + out; j++)
+            du[j] += du[s * part + j];
+    for (int64_t o = 0; o < out; o++) {
+        for (int64_t i = 0; i < in; i++)
+            dw[o * in + i] += how->gain * du[out >= in ? i * out + o : o * in + i];
+        db[o] += how->gain * du[sums + o];
+    }
+    return 0;
+}
