@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/progress.h"
+#include "base/par.h"
 #include "compute/act.h"
 #include "compute/adam.h"
 #include "compute/attn.h"
@@ -49,6 +50,15 @@ static struct tensor fill(struct bench *b, struct tensor t)
     return t;
 }
 
+/* Seconds; with one thread those that it ran, so that a busy machine matters less. */
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(par_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -59,7 +69,7 @@ static int compare(const void *a, const void *b)
 /* work: flops, or bytes if they are what bounds it. */
 static void measure(struct bench *b, const char *name, int (*run)(struct bench *b), double work, const char *unit)
 {
-    double times[ROUNDS], start = clock_s();
+    double times[ROUNDS], start = now_s();
     int n = 0;
 
     if (b->only && !strstr(name, b->only))
@@ -69,11 +79,11 @@ static void measure(struct bench *b, const char *name, int (*run)(struct bench *
         b->failed = true;
         return;
     }
-    for (start = clock_s(); n < 3 || (n < ROUNDS && clock_s() - start < 0.1); n++) {
-        double at = clock_s();
+    for (start = now_s(); n < 3 || (n < ROUNDS && now_s() - start < 0.1); n++) {
+        double at = now_s();
 
         b->failed |= run(b) != 0;
-        times[n] = clock_s() - at;
+        times[n] = now_s() - at;
     }
     qsort(times, (size_t)n, sizeof *times, compare);
     printf("%-34s %9.1f us %9.1f %-7s median %9.1f us\n", name, times[0] * 1e6, work / times[0] * 1e-9, unit,

@@ -63,8 +63,7 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
     struct cpu_direct d = direct(x, i, o, k, how);
 
     if (cpu_direct_fits(i, o, k)) {
-        d.relu = how.relu;
-        d.bias = b;
+        d.end = (struct product_end){.bias = b, .relu = how.relu};
         return k == 1 ? cpu_pointwise(cpu, F32(y), F32(x), kernel, &d) : cpu_winograd(cpu, F32(y), F32(x), kernel, &d);
     }
     if (how.gain != 1.0f) {
@@ -95,7 +94,7 @@ int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in m
 
     if (cpu_direct_fits(o, i, k)) {
         d.turned = true;
-        d.mask = mask ? F32(mask) : NULL;
+        d.end.mask = mask ? F32(mask) : NULL;
         return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), kernel, &d) : cpu_winograd(cpu, F32(dx), F32(dy), kernel, &d);
     }
     if (k > 1 || how.gain != 1.0f) {

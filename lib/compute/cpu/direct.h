@@ -4,7 +4,7 @@
  * oneDNN reaches half of the peak where channels are few and cannot fuse the gradient's mask.  Here everything that
  * happens to an output happens while it is in registers:
  *
- *   y = act( gain * (conv(x, w) + bias) (+ y if add) ), then 0 where mask <= 0
+ *   y = act( gain * (conv(x, w) + bias) (+ y if add) ), then 0 where end.mask <= 0
  *
  * turned   the gradient of the input: w is that of the forward convolution, [I,O,K,K] seen from here, and is used
  *          transposed and turned by 180 degrees
@@ -23,8 +23,8 @@
 struct cpu_direct {
     int64_t n, h, w, i, o, k; /* x: [n,h,w,i], y: [n,h,w,o] */
     float gain;
-    bool add, relu, turned;
-    const float *bias, *mask; /* borrowed; [o] and like y, each may be NULL */
+    bool add, turned;
+    struct product_end end;   /* its bias is not yet multiplied by the gain */
 };
 
 /* Is there a kernel for it, and is it the faster one? */
@@ -34,29 +34,19 @@ bool cpu_direct_fits(int64_t i, int64_t o, int64_t k);
 must_check int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how);
 must_check int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how);
 
-/* An output's last steps: sum plus the rest at channel of y[at].  NaN stays NaN through the ReLU, so that a loss shows it. */
-#define DIRECT_FINISH(name, type, integers)                                                                            \
-    static inline void name(float *y, type sum, const struct cpu_direct *how, int64_t at, int64_t channel)             \
-    {                                                                                                                  \
-        if (how->bias)                                                                                                 \
-            sum += *(const type##_near *)(how->bias + channel);                                                        \
-        if (how->add)                                                                                                  \
-            sum += *(type##_near *)(y + at);                                                                           \
-        if (how->relu)                                                                                                 \
-            sum = (type)((integers)sum & ~(sum < 0.0f));                                                               \
-        if (how->mask)                                                                                                 \
-            sum = (type)((integers)sum & (*(const type##_near *)(how->mask + at) > 0.0f));                             \
-        *(type##_near *)(y + at) = sum;                                                                                \
-    }
-DIRECT_FINISH(vec_finish, vec, veci)
-#if VEC == 16
-DIRECT_FINISH(half_finish, half, halfi)
-#endif
-
 /* Floats of a piece of scratch, in whole lines of the cache. */
 static inline int64_t direct_lines(int64_t floats)
 {
     return (floats + 15) / 16 * 16;
+}
+
+/* Multiply the bias by the gain, into own [o]. */
+static inline void direct_bias(struct cpu_direct *how, float *own)
+{
+    for (int64_t o = 0; how->end.bias && o < how->o; o++)
+        own[o] = how->gain * how->end.bias[o];
+    if (how->end.bias)
+        how->end.bias = own;
 }
 
 /* dw [o,i,k,k] += gain * sum over positions of dy x; db [o] += gain * sum of dy */

@@ -22,26 +22,10 @@ bool cpu_direct_fits(int64_t i, int64_t o, int64_t k)
     return (k == 3 && i * o <= 65536) || (k == 1 && i * o <= 8192);
 }
 
-/* Outputs of count pixels from their sums; at: the first pixel. */
-static void finish_block(float *y, const float *m, const struct cpu_direct *how, int64_t at, int64_t count)
-{
-    for (int64_t p = 0; p < count; p++) {
-        int64_t to = (at + p) * how->o, o = 0;
-
-        for (; o + VEC <= how->o; o += VEC)
-            vec_finish(y, vec_load(m + p * how->o + o), how, to + o, o);
-#if VEC == 16
-        if (o < how->o)
-            half_finish(y, *(const half_near *)(m + p * how->o + o), how, to + o, o);
-#endif
-    }
-}
-
 int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how)
 {
-    int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w, room = direct_lines(BLOCK * (in + out));
-    float *u = cpu_scratch(cpu, (size_t)(in * out + direct_lines(out) + par_threads() * room) * sizeof *u);
-    float *bias = u + in * out, *work = bias + direct_lines(out);
+    int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w;
+    float *u = cpu_scratch(cpu, (size_t)(in * out + out) * sizeof *u);
     struct cpu_direct then = *how;
 
     if (!u)
@@ -49,22 +33,14 @@ int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, con
     for (int64_t i = 0; i < in; i++)
         for (int64_t o = 0; o < out; o++)
             u[i * out + o] = how->gain * (how->turned ? w[i * out + o] : w[o * in + i]);
-    for (int64_t o = 0; how->bias && o < out; o++)
-        bias[o] = how->gain * how->bias[o];
-    if (how->bias)
-        then.bias = bias;
+    direct_bias(&then, u + in * out);
 #pragma omp parallel for schedule(dynamic, 8)
     for (int64_t at = 0; at < pixels; at += BLOCK) {
-        int64_t count = pixels - at < BLOCK ? pixels - at : BLOCK;
-        float *m = work + omp_get_thread_num() * room, *tail = m + BLOCK * out;
-        const float *from = x + at * in;
+        struct product_end end = then.end;
 
-        if (count < BLOCK) {
-            memset(tail, 0, (size_t)(BLOCK * in) * sizeof *tail);
-            from = memcpy(tail, from, (size_t)(count * in) * sizeof *tail);
-        }
-        cpu_product(m, out, from, in, 1, u, out, BLOCK, out, in, false);
-        finish_block(y, m, &then, at, count);
+        end.mask = end.mask ? end.mask + at * out : NULL;
+        cpu_product(y + at * out, out, x + at * in, in, 1, u, out, pixels - at < BLOCK ? pixels - at : BLOCK, out, in,
+                    how->add, &end);
     }
     return 0;
 }
@@ -80,9 +56,9 @@ static void sum_slice(float *du, float *db, const float *dy, const float *x, con
         const float *xs = x + at * in, *dys = dy + at * out;
 
         if (out >= in)
-            cpu_product(du, out, xs, 1, in, dys, out, in, out, count, true);
+            cpu_product(du, out, xs, 1, in, dys, out, in, out, count, true, NULL);
         else
-            cpu_product(du, in, dys, 1, out, xs, in, out, in, count, true);
+            cpu_product(du, in, dys, 1, out, xs, in, out, in, count, true, NULL);
         for (int64_t p = 0; p < count; p++)
 #pragma omp simd
             for (int64_t o = 0; o < out; o++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* wino.h -- the transforms of F(2x2,3x3) on one register of channels; winograd.c includes this once for each width, with
- * LANES the type, LANES_INT its integer twin, LANES_NEAR the type at any address and LANES_NAME(x) the function's name.
+ * LANES the type, LANES_NEAR the type at any address and LANES_NAME(x) the function's name.
  *
  *   spread  v = B^T d B      d: 4x4 pixels of the input, v: 16 numbers `stride` apart
  *   widen   v = A d A^T      d: 2x2 pixels of the output's gradient
@@ -47,6 +47,13 @@ static inline void LANES_NAME(widen)(float *v, int64_t stride, const float *cons
     }
 }
 
+static inline void LANES_NAME(put)(float *y, LANES sum, const struct cpu_direct *how, int64_t at, int64_t channel)
+{
+    if (how->add)
+        sum += *(LANES_NEAR *)(y + at);
+    *(LANES_NEAR *)(y + at) = LANES_NAME(end)(sum, &how->end, at, channel);
+}
+
 /* to: places of the four pixels in y, negative outside the picture. */
 static inline void LANES_NAME(gather)(float *y, const float *m, int64_t stride, const int64_t *to,
                                       const struct cpu_direct *how, int64_t channel)
@@ -61,13 +68,12 @@ static inline void LANES_NAME(gather)(float *y, const float *m, int64_t stride, 
     }
     for (int r = 0; r < 2; r++) {
         if (to[2 * r] >= 0)
-            LANES_NAME(finish)(y, t[r][0] + t[r][1] + t[r][2], how, to[2 * r] + channel, channel);
+            LANES_NAME(put)(y, t[r][0] + t[r][1] + t[r][2], how, to[2 * r] + channel, channel);
         if (to[2 * r + 1] >= 0)
-            LANES_NAME(finish)(y, t[r][1] - t[r][2] - t[r][3], how, to[2 * r + 1] + channel, channel);
+            LANES_NAME(put)(y, t[r][1] - t[r][2] - t[r][3], how, to[2 * r + 1] + channel, channel);
     }
 }
 
 #undef LANES
-#undef LANES_INT
 #undef LANES_NEAR
 #undef LANES_NAME

@@ -26,14 +26,12 @@
 #define SLICE_TILES 128         /* in a slice, at least */
 
 #define LANES vec
-#define LANES_INT veci
 #define LANES_NEAR vec_near
 #define LANES_NAME(x) vec_##x
 #include "compute/cpu/wino.h"
 
 #if VEC == 16
 #define LANES half
-#define LANES_INT halfi
 #define LANES_NEAR half_near
 #define LANES_NAME(x) half_##x
 #include "compute/cpu/wino.h"
@@ -77,6 +75,15 @@ static int64_t block_of(int64_t i, int64_t o)
     int64_t tiles = BLOCK_BYTES / (16 * (int64_t)sizeof(float) * (i + o)) / 8 * 8;
 
     return tiles < 8 ? 8 : tiles > BLOCK_MAX ? BLOCK_MAX : tiles;
+}
+
+/* The same for a weight gradient.  The sums, i*o numbers a plane, are read and written once a block: with many channels a
+ * block grows until they cost no more than v and z. */
+static int64_t block_of_sums(int64_t i, int64_t o)
+{
+    int64_t tiles = i * o / (i + o) / 8 * 8, block = block_of(i, o);
+
+    return tiles < block ? block : tiles > 2 * BLOCK_MAX ? 2 * BLOCK_MAX : tiles;
 }
 
 /* The size x size pixels at (first row, first column) = (2*row - before, 2*column - before); zeros outside. */
@@ -207,10 +214,7 @@ int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, cons
     if (!u)
         return ERR_NOMEM;
     memset(zeros, 0, (size_t)in * sizeof *zeros);
-    for (int64_t o = 0; how->bias && o < out; o++)
-        bias[o] = how->gain * how->bias[o];
-    if (how->bias)
-        then.bias = bias;
+    direct_bias(&then, bias);
     transform_weights(u, w, how);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t tile = 0; tile < tiles; tile += block) {
@@ -219,7 +223,8 @@ int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, cons
 
         spread_block(v, x, zeros, how, c, block);
         for (int k = 0; k < 16; k++)
-            cpu_product(m + k * m_plane, out, v + k * v_plane, in, 1, u + k * in * out, out, block, out, in, false);
+            cpu_product(m + k * m_plane, out, v + k * v_plane, in, 1, u + k * in * out, out, block, out, in, false,
+                        NULL);
         gather_block(y, m, &then, c, block);
     }
     return 0;
@@ -241,9 +246,9 @@ static void sum_slice(float *du, float *db, float *v, float *z, const float *dy,
             const float *vk = v + k * v_plane, *zk = z + k * z_plane;
 
             if (out >= in)
-                cpu_product(du + k * in * out, out, vk, 1, in, zk, out, in, out, block, true);
+                cpu_product(du + k * in * out, out, vk, 1, in, zk, out, in, out, block, true, NULL);
             else
-                cpu_product(du + k * in * out, in, zk, 1, out, vk, in, out, in, block, true);
+                cpu_product(du + k * in * out, in, zk, 1, out, vk, in, out, in, block, true, NULL);
         }
         for (int64_t t = 0; t < block; t++) /* plane 5 is the sum of the four pixels */
 #pragma omp simd
@@ -286,7 +291,7 @@ static void finish_weights(float *dw, const float *du, const struct cpu_direct *
 
 int cpu_winograd_dw(struct cpu *cpu, float *dw, float *db, const float *dy, const float *x, const struct cpu_direct *how)
 {
-    int64_t in = how->i, out = how->o, tiles = count_tiles(how), block = block_of(in, out);
+    int64_t in = how->i, out = how->o, tiles = count_tiles(how), block = block_of_sums(in, out);
     int64_t slices = tiles / SLICE_TILES < 1 ? 1 : tiles / SLICE_TILES > SLICES ? SLICES : tiles / SLICE_TILES;
     int64_t length = ((tiles + slices - 1) / slices + block - 1) / block * block; /* tiles in a slice */
     int64_t v_plane = block * in + PAD, z_plane = block * out + PAD, room = direct_lines(16 * (v_plane + z_plane));
