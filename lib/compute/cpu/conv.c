@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conv.c -- convolutions, NHWC: our own kernels where channels are few (direct.h), else oneDNN, 1x1 as products of matrices.
+/* conv.c -- convolutions, NHWC: our own kernels where they are faster (direct.h), else oneDNN, 1x1 as products of matrices.
  *
  * The gain goes into the weights and the bias (it is linear), so that oneDNN's post-operations are the plain sum and ReLU.
  * The gradient of the input is a convolution too: of dy with the weights transposed and turned by 180 degrees.
@@ -53,6 +53,18 @@ static struct cpu_direct direct(tensor_in x, int64_t i, int64_t o, int64_t k, st
     return d;
 }
 
+bool cpu_direct_fits(const struct cpu_direct *how, bool gradient)
+{
+    int64_t weights = how->i * how->o, tiles = how->n * ((how->h + 1) / 2) * ((how->w + 1) / 2);
+
+    if (how->i % 8 != 0 || how->o % 8 != 0)
+        return false;
+    if (how->k == 1)
+        return weights <= 8192;
+    /* Transforming many weights must pay; a gradient's sums must not fill the memory. */
+    return how->k == 3 && (weights <= 1 << 16 || (tiles >= 256 && weights <= (gradient ? 1 << 18 : 1 << 20)));
+}
+
 int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how)
 {
     struct cpu *cpu = self;
@@ -62,7 +74,7 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu};
     struct cpu_direct d = direct(x, i, o, k, how);
 
-    if (cpu_direct_fits(i, o, k)) {
+    if (cpu_direct_fits(&d, false)) {
         d.end = (struct product_end){.bias = b, .relu = how.relu};
         return k == 1 ? cpu_pointwise(cpu, F32(y), F32(x), kernel, &d) : cpu_winograd(cpu, F32(y), F32(x), kernel, &d);
     }
@@ -92,7 +104,7 @@ int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in m
     float *kernel = F32(w);
     int rc;
 
-    if (cpu_direct_fits(o, i, k)) {
+    if (cpu_direct_fits(&d, false)) {
         d.turned = true;
         d.end.mask = mask ? F32(mask) : NULL;
         return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), kernel, &d) : cpu_winograd(cpu, F32(dx), F32(dy), kernel, &d);
@@ -122,7 +134,7 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
     float *sum;
     int rc;
 
-    if (cpu_direct_fits(i, o, k))
+    if (cpu_direct_fits(&d, true))
         return k == 1 ? cpu_pointwise_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d)
                       : cpu_winograd_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d);
     if (!(sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum)))

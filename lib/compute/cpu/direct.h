@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* direct.h -- our own convolutions for few channels: 3x3 by Winograd's F(2x2,3x3), 1x1 as products.
+/* direct.h -- our own convolutions: 3x3 by Winograd's F(2x2,3x3), 1x1 with few channels as products.
  *
- * oneDNN reaches half of the peak where channels are few and cannot fuse the gradient's mask.  Here everything that
- * happens to an output happens while it is in registers:
+ * F(2x2,3x3) needs 16 products where the plain way needs 36; in f32 its error is about that of the plain way.  oneDNN
+ * reaches half of the peak where channels are few and cannot fuse the gradient's mask.  Here everything that happens to
+ * an output happens while it is in registers:
  *
  *   y = act( gain * (conv(x, w) + bias) (+ y if add) ), then 0 where end.mask <= 0
  *
@@ -27,8 +28,8 @@ struct cpu_direct {
     struct product_end end;   /* its bias is not yet multiplied by the gain */
 };
 
-/* Is there a kernel for it, and is it the faster one? */
-bool cpu_direct_fits(int64_t i, int64_t o, int64_t k);
+/* Is there a kernel for it (or for its weight gradient), and is it the faster one? */
+bool cpu_direct_fits(const struct cpu_direct *how, bool gradient);
 
 /* k = 3 and k = 1 */
 must_check int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how);

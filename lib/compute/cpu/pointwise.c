@@ -15,13 +15,6 @@
 #define SLICES 16     /* of a weight gradient, at most */
 #define SLICE_MIN 512 /* pixels in a slice, at least */
 
-bool cpu_direct_fits(int64_t i, int64_t o, int64_t k)
-{
-    if (i % 8 != 0 || o % 8 != 0)
-        return false;
-    return (k == 3 && i * o <= 65536) || (k == 1 && i * o <= 8192);
-}
-
 int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how)
 {
     int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w;

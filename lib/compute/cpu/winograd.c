@@ -20,10 +20,12 @@
 #include "compute/cpu/product.h"
 
 #define BLOCK_BYTES (256 << 10) /* v and m of a block of tiles */
-#define BLOCK_MAX 64            /* tiles in a block */
+#define BLOCK_SMALL 64          /* tiles in a block that is to stay in L2, at most */
+#define BLOCK_LARGE 128         /* in one with many channels */
 #define PAD 16                  /* floats between the 16 planes, so that they do not share a set of the first cache */
 #define SLICES 16               /* of a weight gradient, at most */
 #define SLICE_TILES 128         /* in a slice, at least */
+#define SLICE_SUMS (1 << 24)    /* floats of all slices' sums, at most */
 
 #define LANES vec
 #define LANES_NEAR vec_near
@@ -69,21 +71,15 @@ static int64_t count_tiles(const struct cpu_direct *how)
     return how->n * ((how->h + 1) / 2) * ((how->w + 1) / 2);
 }
 
-/* Tiles in a block: a multiple of 8. */
+/* Tiles in a block, a multiple of 8.  The weights, or the sums of a weight gradient, are read once a block: with many
+ * channels a block grows until they cost no more than v and m do outside L2. */
 static int64_t block_of(int64_t i, int64_t o)
 {
-    int64_t tiles = BLOCK_BYTES / (16 * (int64_t)sizeof(float) * (i + o)) / 8 * 8;
+    int64_t small = BLOCK_BYTES / (16 * (int64_t)sizeof(float) * (i + o)) / 8 * 8, large = i * o / (i + o) / 8 * 8;
 
-    return tiles < 8 ? 8 : tiles > BLOCK_MAX ? BLOCK_MAX : tiles;
-}
-
-/* The same for a weight gradient.  The sums, i*o numbers a plane, are read and written once a block: with many channels a
- * block grows until they cost no more than v and z. */
-static int64_t block_of_sums(int64_t i, int64_t o)
-{
-    int64_t tiles = i * o / (i + o) / 8 * 8, block = block_of(i, o);
-
-    return tiles < block ? block : tiles > 2 * BLOCK_MAX ? 2 * BLOCK_MAX : tiles;
+    small = small < 8 ? 8 : small > BLOCK_SMALL ? BLOCK_SMALL : small;
+    large = large > BLOCK_LARGE ? BLOCK_LARGE : large;
+    return small > large ? small : large;
 }
 
 /* The size x size pixels at (first row, first column) = (2*row - before, 2*column - before); zeros outside. */
@@ -169,38 +165,55 @@ static void gather_block(float *y, const float *m, const struct cpu_direct *how,
     }
 }
 
-/* u[16][i][o] = gain * G w G^T, eight outputs at a time. */
-static void transform_weights(float *u, const float *w, const struct cpu_direct *how)
+/* u[16][i][o] = gain * G w G^T for all i and `width` outputs from o on. */
+static inline __attribute__((always_inline)) void transform_columns(float *u, const float *w,
+                                                                    const struct cpu_direct *how, int64_t o,
+                                                                    const int width)
 {
     int64_t in = how->i, out = how->o, by_in = how->turned ? out * 9 : 9, by_out = how->turned ? 9 : in * 9;
 
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < in; i++)
-        for (int64_t o = 0; o < out; o += 8) {
-            float g[9][8], t[4][3][8];
+    for (int64_t i = 0; i < in; i++) {
+        const float *from = w + i * by_in + o * by_out;
+        float g[9][16], t[4][3][16];
 
-            for (int l = 0; l < 8; l++)
-                for (int k = 0; k < 9; k++)
-                    g[k][l] = how->gain * w[i * by_in + (o + l) * by_out + (how->turned ? 8 - k : k)];
-            for (int c = 0; c < 3; c++)
-                for (int l = 0; l < 8; l++) {
-                    float sum = 0.5f * (g[c][l] + g[6 + c][l]), middle = 0.5f * g[3 + c][l];
+        for (int l = 0; l < width; l++)
+            for (int k = 0; k < 9; k++)
+                g[how->turned ? 8 - k : k][l] = from[l * by_out + k];
+        for (int c = 0; c < 3; c++)
+#pragma omp simd
+            for (int l = 0; l < width; l++) {
+                float first = how->gain * g[c][l], last = how->gain * g[6 + c][l];
+                float sum = 0.5f * (first + last), middle = 0.5f * how->gain * g[3 + c][l];
 
-                    t[0][c][l] = g[c][l];
-                    t[1][c][l] = sum + middle;
-                    t[2][c][l] = sum - middle;
-                    t[3][c][l] = g[6 + c][l];
-                }
-            for (int r = 0; r < 4; r++)
-                for (int l = 0; l < 8; l++) {
-                    float *to = u + (4 * r * in + i) * out + o + l, sum = 0.5f * (t[r][0][l] + t[r][2][l]);
+                t[0][c][l] = first;
+                t[1][c][l] = sum + middle;
+                t[2][c][l] = sum - middle;
+                t[3][c][l] = last;
+            }
+        for (int r = 0; r < 4; r++) {
+            float *to = u + (4 * r * in + i) * out + o;
 
-                    to[0] = t[r][0][l];
-                    to[in * out] = sum + 0.5f * t[r][1][l];
-                    to[2 * in * out] = sum - 0.5f * t[r][1][l];
-                    to[3 * in * out] = t[r][2][l];
-                }
+#pragma omp simd
+            for (int l = 0; l < width; l++) {
+                float sum = 0.5f * (t[r][0][l] + t[r][2][l]);
+
+                to[l] = t[r][0][l];
+                to[in * out + l] = sum + 0.5f * t[r][1][l];
+                to[2 * in * out + l] = sum - 0.5f * t[r][1][l];
+                to[3 * in * out + l] = t[r][2][l];
+            }
         }
+    }
+}
+
+static void transform_weights(float *u, const float *w, const struct cpu_direct *how)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t o = 0; o < how->o; o += 16)
+        if (how->o - o >= 16)
+            transform_columns(u, w, how, o, 16);
+        else
+            transform_columns(u, w, how, o, 8);
 }
 
 int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how)
@@ -289,10 +302,19 @@ static void finish_weights(float *dw, const float *du, const struct cpu_direct *
         }
 }
 
+static int64_t count_slices(int64_t tiles, int64_t sums)
+{
+    int64_t slices = tiles / SLICE_TILES;
+
+    slices = slices > SLICES ? SLICES : slices;
+    slices = slices > SLICE_SUMS / sums ? SLICE_SUMS / sums : slices;
+    return slices < 1 ? 1 : slices;
+}
+
 int cpu_winograd_dw(struct cpu *cpu, float *dw, float *db, const float *dy, const float *x, const struct cpu_direct *how)
 {
-    int64_t in = how->i, out = how->o, tiles = count_tiles(how), block = block_of_sums(in, out);
-    int64_t slices = tiles / SLICE_TILES < 1 ? 1 : tiles / SLICE_TILES > SLICES ? SLICES : tiles / SLICE_TILES;
+    int64_t in = how->i, out = how->o, tiles = count_tiles(how), block = block_of(in, out);
+    int64_t slices = count_slices(tiles, 16 * in * out);
     int64_t length = ((tiles + slices - 1) / slices + block - 1) / block * block; /* tiles in a slice */
     int64_t v_plane = block * in + PAD, z_plane = block * out + PAD, room = direct_lines(16 * (v_plane + z_plane));
     int64_t sums = 16 * in * out, part = direct_lines(sums + out);
