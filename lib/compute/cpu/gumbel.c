@@ -4,6 +4,7 @@
 
 #include "compute/cpu/math.h"
 #include "compute/cpu/philox.h"
+#include "compute/cpu/vec.h"
 
 /* y[v] = x[v] + noise of element first + v, v < count */
 static void add_noise(float *y, const float *x, int64_t count, const struct gumbel *how, uint64_t first)
@@ -24,13 +25,8 @@ static void add_noise(float *y, const float *x, int64_t count, const struct gumb
 /* y = softmax(y * inverse), x untouched; returns KL of softmax(x) to the uniform distribution. */
 static float soften(float *y, const float *x, int64_t count, float inverse)
 {
-    float y_max = -INFINITY, x_max = -INFINITY, y_sum = 0, x_sum = 0, moment = 0;
+    float y_max = vec_largest_of(y, count), x_max = vec_largest_of(x, count), y_sum = 0, x_sum = 0, moment = 0;
 
-#pragma omp simd reduction(max : y_max, x_max)
-    for (int64_t v = 0; v < count; v++) {
-        y_max = y[v] > y_max ? y[v] : y_max;
-        x_max = x[v] > x_max ? x[v] : x_max;
-    }
 #pragma omp simd reduction(+ : y_sum, x_sum, moment)
     for (int64_t v = 0; v < count; v++) {
         float e = cpu_exp((y[v] - y_max) * inverse), q = cpu_exp(x[v] - x_max);
@@ -64,11 +60,8 @@ int cpu_gumbel(void *self, tensor_in y, tensor_in kl, tensor_in x, const struct 
 static void soften_grad(float *dx, const float *dy, const float *y, const float *x, int64_t count, float inverse,
                         float kl_scale)
 {
-    float x_max = -INFINITY, x_sum = 0, moment = 0, dot = 0, middle;
+    float x_max = vec_largest_of(x, count), x_sum = 0, moment = 0, dot = 0, middle;
 
-#pragma omp simd reduction(max : x_max)
-    for (int64_t v = 0; v < count; v++)
-        x_max = x[v] > x_max ? x[v] : x_max;
 #pragma omp simd reduction(+ : x_sum, moment, dot)
     for (int64_t v = 0; v < count; v++) {
         float q = cpu_exp(x[v] - x_max);
@@ -99,12 +92,9 @@ int cpu_gumbel_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y, tensor_
 /* The first index of the largest of x[count], count >= 1. */
 static int32_t first_max(const float *x, int32_t count)
 {
-    float best = -INFINITY;
+    float best = vec_largest_of(x, count);
     int32_t at = INT32_MAX;
 
-#pragma omp simd reduction(max : best)
-    for (int32_t v = 0; v < count; v++)
-        best = x[v] > best ? x[v] : best;
 #pragma omp simd reduction(min : at)
     for (int32_t v = 0; v < count; v++) {
         int32_t here = x[v] == best ? v : INT32_MAX;

@@ -332,10 +332,12 @@ int cpu_winograd_dw(struct cpu *cpu, float *dw, float *db, const float *dy, cons
         memset(mine, 0, (size_t)part * sizeof *mine);
         sum_slice(mine, mine + sums, v, v + 16 * v_plane, dy, x, zeros, how, s * length, last, block);
     }
-#pragma omp parallel for simd schedule(static)
-    for (int64_t j = 0; j < part; j++)
+#pragma omp parallel for schedule(static)
+    for (int64_t j = 0; j < part; j += 16) /* a part is whole lines */
         for (int64_t s = 1; s < slices; s++)
-            du[j] += du[s * part + j];
+#pragma omp simd
+            for (int l = 0; l < 16; l++)
+                du[j + l] += du[s * part + j + l];
     finish_weights(dw, du, how);
     for (int64_t o = 0; o < out; o++)
         db[o] += how->gain * du[sums + o];
