@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The whole system on a built-in world: draw captioned pictures, learn a vocabulary, a codebook and a prior, then draw
-# pictures for captions that the model never saw, and judge them by their pixels.
+# The whole system on a built-in world: captioned drawings teach a vocabulary, a codebook and a prior, which then draw
+# pictures for captions that they never saw; a judge reads the drawings' attributes back from their pixels.
 #   demo.sh FOLDER
 # A tenth of all combinations of size, colour, shape, place and background is held out of training (shapes-make(1)).
 # TINY=1: the same in seconds, without learning much.
@@ -9,23 +9,66 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 rm -rf "$out"
-mkdir -p "$out/shards"
-: "${COUNT:=12000}" "${DRAWN:=2}"
-dvae=(--size 32 --hid 32 --init 64 --blocks 1 --downs 2 --vocab 256 --prepare eval --no-flip)
+mkdir -p "$out"
+export PRESET=small
+slots=24 count=12000 drawn=2 # each held-out combination is drawn that often
+dvae=(--size 32 --hid 32 --init 64 --blocks 1 --downs 2 --vocab 256 --prepare eval)
 prior=(--layers 4 --width 192 --heads 3)
-if [ "${TINY:-}" ]; then COUNT=60 DRAWN=1; fi
+least=(--at-least 93.3)
+if [ "${TINY:-}" ]; then count=60 drawn=1 least=(); fi
 
 begun=$(date +%s.%N)
 stage() { # name, command...
-    local name=$1 from; shift
+    local name=$1 from
+    shift
     from=$(date +%s.%N)
     "$@"
-    awk -v n="$name" -v a="$from" -v b="$(date +%s.%N)" 'BEGIN {printf "%-44s %7.1f s\n", n, b - a}' | tee -a "$out/stages.txt"
+    awk -v n="$name" -v a="$from" -v b="$(date +%s.%N)" 'BEGIN {printf "%-40s %7.1f s\n", n, b - a}' | tee -a "$out/stages.txt"
 }
 
 world() {
-    shapes-make -q --count "$COUNT" --size 32 --seed 1 --split train -o "$out/pairs.tar"
-    for ((i = 1; i <= DRAWN; i++)); do
-        shapes-make -q --size 32 --seed "$((i + 1))" --split held-out -o "$out/held-out-$i.tar"
-    done
+    shapes-make -q --count "$count" --size 32 --seed 1 --split train -o "$out/pairs.tar"
+    shapes-make -q --count $((drawn * 212)) --size 32 --seed 2 --split held-out -o "$out/held-out.tar"
+    shapes-make -q --count $((drawn * 212)) --seed 2 --split held-out --captions --keyed -o "$out/held-out.tsv"
 }
+
+codebook_judged() {
+    dvae-encode -q -m "$out/dvae" "$out/held-out.tar" | dvae-decode -q -m "$out/dvae" --tar |
+        shapes-judge --captions "$out/held-out.tsv"
+}
+
+shards() {
+    SLOTS=$slots "$here/3-shards.sh" "$out/tokenizer.json" "$out/dvae" "$out/shards" "$out/pairs.tar"
+}
+
+drawings() {
+    bpe-encode -q -m "$out/tokenizer.json" --slots $slots --keyed "$out/held-out.tsv" |
+        prior-sample -q -m "$out/prior" --seed 1 -o "$out/drawn.tok"
+    dvae-decode -q -m "$out/dvae" --tar -o "$out/drawn.tar" "$out/drawn.tok"
+}
+
+judged() {
+    echo "true held-out pictures, as the judge sees them:"
+    shapes-judge "$out/held-out.tar"
+    echo "the same through the codebook:"
+    codebook_judged
+    echo "drawn for their captions:"
+    shapes-judge "${least[@]}" --captions "$out/held-out.tsv" "$out/drawn.tar"
+}
+
+sheet() { # the first 16 captions, with what was drawn for them
+    head -16 "$out/held-out.tsv" >"$out/sheet.tsv"
+    bpe-encode -q -m "$out/tokenizer.json" --slots $slots --keyed "$out/sheet.tsv" | prior-sample -q -m "$out/prior" --seed 1 |
+        dvae-decode -q -m "$out/dvae" --grid 4 --captions "$out/sheet.tsv" -o "$out/sheet.png"
+}
+
+stage "the world: $count captioned drawings" world
+stage "the vocabulary" env VOCAB=320 "$here/1-vocab.sh" "$out/tokenizer.json" "$out/pairs.tar"
+stage "the codebook (dVAE)" "$here/2-dvae.sh" "$out/dvae" "$out/pairs.tar" -- "${dvae[@]}"
+stage "tokens and shards" shards
+stage "the prior" "$here/4-prior.sh" "$out/prior" "$out/shards/pairs.shard" -- "${prior[@]}"
+stage "drawings for held-out captions" drawings
+stage "a contact sheet" sheet
+judged | tee "$out/scores.txt"
+awk -v a="$begun" -v b="$(date +%s.%N)" 'BEGIN {printf "%-40s %7.1f s\n", "everything", b - a}' | tee -a "$out/stages.txt"
+echo "captions with their drawings: $out/sheet.png"
