@@ -25,7 +25,7 @@ for source in cmd/*.c; do
     if [ ! -e "$page" ]; then result "no $page" "$name has a man page"; continue; fi
     result "$(mandoc -T lint -W warning "$page" 2>&1)" "$name: mandoc finds nothing wrong"
     text=$(mandoc -T utf8 "$page" | sed 's/.\x08//g')
-    missing=$("$name" --help | grep -oE -- '--[a-z][a-z0-9-]*' | sort -u | while read -r word; do
+    missing=$({ "$name" --help || echo "--no-such-program"; } | grep -oE -- '--[a-z][a-z0-9-]*' | sort -u | while read -r word; do
         grep -qE -- "$word([^a-z0-9-]|\$)" <<<"$text" || echo "$word"; done)
     result "$missing" "$name: the man page names every option"
     script=$(awk '/^\.Sh /{in_examples = /EXAMPLES/} in_examples && /^\.Bd .*-literal/{keep = 1; next} /^\.Ed/{keep = 0}

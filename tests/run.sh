@@ -20,17 +20,15 @@ else
     shopt -s nullglob
     tests=(tests/layers.sh tests/man.sh)
     for source in tests/unit/*.c tests/ops/*.c; do tests+=("$build/${source%.c}"); done
-    tests+=(tests/fuzz.sh tests/reference.sh tests/cli/*.bats tests/pipe/*.bats)
+    tests+=(tests/fuzz.sh tests/cli/*.bats tests/pipe/*.bats)
 fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 prove -j "$(nproc)" -e '' "${tests[@]}" 2>&1 | tee "$log"
 total=$(sed -n 's/^Files=[0-9]*, Tests=\([0-9]*\),.*/\1/p' "$log")
-failed=$(sed -n 's/.*[^0-9]\([0-9]*\)\/[0-9]* subtests failed.*/\1/p' "$log")
-programs=$(sed -n 's/^Failed \([0-9]*\)\/[0-9]* test programs.*/\1/p' "$log")
-# A program that dies without a failed test counts as one.
-if [ -n "${programs:-}" ] && [ "${failed:-0}" -lt "$programs" ]; then failed=$programs; fi
-failed=${failed:-0}
+# "Failed 2/30 subtests" of each program; one that dies otherwise counts as one failure.
+failed=$(sed -n 's/^.*Failed \([0-9]*\)\/[0-9]* subtests.*/\1/p' "$log" | awk '{sum += $1} END {print sum + 0}')
+if [ "$failed" = 0 ] && ! grep -q '^Result: PASS' "$log"; then failed=1; fi
 echo "$((${total:-0} - failed)) passed, $failed failed"
 [ "$failed" = 0 ] && grep -q '^Result: PASS' "$log"
