@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+
+load prior_make
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR"
+    BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR world
+}
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    ln -s "$BATS_FILE_TMPDIR"/*.shard "$BATS_FILE_TMPDIR"/*.json "$BATS_FILE_TMPDIR"/*.tok .
+}
+
+@test "prior-train: learns, logs, validates, saves" {
+    train -q -o run --steps 60 --log-every 20 --val val.shard --validate-every 30 --save-every 20 --keep 2 train.shard
+    [ "$(ls -d run/ckpt-* | tr '\n' ' ')" = "run/ckpt-00000040 run/ckpt-00000060 " ]
+    [ "$(ls run/ckpt-00000060 | tr '\n' ' ')" = "ema.safetensors model.safetensors state.safetensors " ]
+    jq -se '(map(.step) == [1, 20, 30, 40, 60]) and (.[-1].loss < .[0].loss - 0.5) and (.[-1].val_loss < .[2].val_loss)
+            and (.[-1] | has("loss_text") and has("loss_image") and has("tokens_per_s") and has("val_loss_image"))
+            and (.[1] | has("val_loss") | not)' run/log.jsonl
+    jq -se '.[0] | (.loss_image - (16 | log) | fabs) < 1e-5 and (.loss - (.loss_text + 7 * .loss_image) / 8 | fabs) < 1e-6' run/log.jsonl
+    jq -e '.steps == 60 and .layers == 2 and .preset == "tiny"' run/config.json
+}
+
+@test "prior-train: metadata say what the model is and learnt from" {
+    train -q -o run --steps 1 --min-pad 1 --masks dense train.shard
+    head -c 4000 run/ckpt-00000001/model.safetensors | grep -ao '{"__metadata__.*' | head -c 3000 >header
+    grep -q '"format":"armchair-prior 1"' header
+    grep -q '\\"text_slots\\":8,\\"min_pad\\":1,\\"image_vocab\\":16,\\"grid_h\\":4,\\"grid_w\\":4' header
+    grep -q '"masks":"dense"' header
+    grep -q "\"image_digest\":\"$(digest_of 1)\"" header
+    grep -q "\"text_digest\":\"$(tok-dump --header text.tok | jq -r .text_digest)\"" header
+    grep -q 'shard-pack .*prior-train ' header
+    grep -q '"step":"1"' header
+}
+
+@test "prior-train: N updates, resume, N more are N + N" {
+    train -q -o whole --steps 12 --lr-over 100 --bpe tokenizer.json train.shard
+    train -q -o parts --steps 5 --lr-over 100 --bpe tokenizer.json train.shard
+    train -q -o parts --steps 12 --lr-over 100 --bpe tokenizer.json --resume train.shard
+    for file in model ema state; do cmp whole/ckpt-00000012/$file.safetensors parts/ckpt-00000012/$file.safetensors; done
+}
+
+@test "prior-train: the same bytes for any number of threads, other ones for another seed" {
+    train -q -o one --steps 3 train.shard
+    train -q -o three -j 3 --steps 3 train.shard
+    train -q -o seed --steps 3 --seed 1 train.shard
+    cmp one/ckpt-00000003/state.safetensors three/ckpt-00000003/state.safetensors
+    ! cmp -s one/ckpt-00000003/model.safetensors seed/ckpt-00000003/model.safetensors
+}
+
+@test "prior-train: BPE dropout draws merges afresh, so more tokens come in" {
+    train -q -o without --steps 4 --log-every 1 train.shard
+    train -q -o whole --steps 4 --log-every 1 --bpe tokenizer.json --bpe-dropout 0 train.shard
+    train -q -o drop --steps 4 --log-every 1 --bpe tokenizer.json --bpe-dropout 0.9 --text-slots 32 train.shard
+    cmp without/ckpt-00000004/state.safetensors whole/ckpt-00000004/state.safetensors
+    run train -o cut --steps 4 --bpe tokenizer.json --bpe-dropout 0.9 train.shard
+    [ "$status" = 0 ]
+    [[ "$output" == *"captions were longer than 7 tokens and cut at the right"* ]]
+    jq -se '.[-1].cut > 10' cut/log.jsonl
+    jq -se '.[-1].cut == 0' drop/log.jsonl
+}
+
+@test "prior-train: SIGTERM saves and exits 75" {
+    timeout -s KILL 60 prior-train -q -j 1 --preset tiny --layers 2 --width 16 -o run --steps 1000000 train.shard 3>&- &
+    pid=$! # timeout hands the signal on
+    for i in $(seq 100); do [ -s run/log.jsonl ] && break; sleep 0.1; done
+    kill -TERM $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" = 75 ]
+    step=$(sed 's/ckpt-0*//' run/latest)
+    [ -e run/ckpt-"$(printf %08d "$step")"/state.safetensors ]
+    train -q -o run --steps $((step + 1)) --resume train.shard
+    [ -e run/ckpt-"$(printf %08d $((step + 1)))" ]
+}
+
+@test "prior-train: --dry-run of the paper's models needs no shards" {
+    prior-train --dry-run --preset dalle-12b >plan
+    [ "$(awk -F '\t' '$1 == "parameters" {print $2}' plan)" = 12292840960 ]
+    [ "$(awk -F '\t' '$1 ~ /^parameters ./ {s += $2} END {printf "%.0f", s}' plan)" = 12292840960 ]
+    for line in parameters gradients moments average activations workspace total; do grep -qP "^memory $line\t\d+\tbytes\t" plan; done
+    [ "$(awk -F '\t' '$1 == "checkpoint" {print $2}' plan)" = $((12292840960 * 16)) ]
+    [ "$(prior-train --dry-run --preset dalle-5.6b | head -1 | cut -f 2 | cut -c 1-2)" = 56 ]
+    [ "$(prior-train --dry-run --preset dalle-2.8b | head -1 | cut -f 2 | cut -c 1-2)" = 29 ]
+    [ "$(prior-train --dry-run --preset tiny train.shard | head -1)" = $'parameters\t'"$(prior-train --dry-run --preset tiny \
+        --text-slots 8 --text-vocab "$(tok-dump --header text.tok | jq .text_vocab)" --image-vocab 16 --grid-h 4 --grid-w 4 | head -1 | cut -f 2)"$'\tvalues' ]
+    run bash -c 'prior-train --dry-run --preset dalle-12b > /dev/full'
+    [ "$status" = 1 ]
+}
+
+@test "prior-train: a folder with checkpoints is not overwritten, another shape does not go on" {
+    train -q -o run --steps 2 train.shard
+    run train -q -o run --steps 4 train.shard
+    [ "$status" != 0 ]
+    [[ "$output" == *"--resume"* ]]
+    run train -q -o run --steps 4 --resume --masks dense train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"masks dense was asked for, the checkpoint has dalle"* ]]
+    run train -q -o run --steps 4 --resume --kernel 3 train.shard
+    [ "$status" = 1 ]
+}
+
+@test "prior-train: digests must agree" {
+    pictures 0 64 2 >other.tok
+    shard-pack -q --text text.tok --image other.tok -o other.shard
+    run train -q -o run --steps 1 train.shard other.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"$(digest_of 1)"* ]] && [[ "$output" == *"$(digest_of 2)"* ]]
+    run train -q -o run --steps 1 --val other.shard train.shard
+    [ "$status" = 1 ]
+    train -q -o run --steps 1 --force train.shard other.shard
+    train -q -o again --steps 1 train.shard
+    run train -q -o again --steps 2 --resume other.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"$(digest_of 2)"* ]]
+    captions 0 64 | cut -f 2 | bpe-train -q --vocab 270 >other.json
+    run train -q -o bpe --steps 1 --bpe other.json train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"$(tok-dump --header text.tok | jq -r .text_digest)"* ]]
+}
+
+@test "prior-train: input that is not shards, or empty" {
+    run train -o run --steps 1 text.tok
+    [ "$status" = 1 ]
+    : >empty
+    run train -o run --steps 1 empty
+    [ "$status" = 1 ]
+    run train -o run --steps 1 missing
+    [ "$status" = 1 ]
+    [[ "$output" == "prior-train: missing: "* ]]
+    [ ! -e run/latest ]
+}
+
+@test "prior-train: called wrongly" {
+    for wrong in "train.shard" "-o run" "-o run --steps 0 train.shard" "-o run --width x train.shard" "--nothing" \
+        "-o run --preset huge train.shard" "-o run --halve-at x train.shard"; do
+        run prior-train $wrong
+        [ "$status" = 2 ]
+        [[ "$output" == "prior-train: "* ]]
+    done
+    run train -o run --steps 1 --heads 3 train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"multiple of 8"* ]]
+    prior-train --help | grep -q -- --bpe-dropout
+    prior-train --version | grep -q Armchair
+}
