@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* dvae-decode -- image tokens to pictures: one PNG, a PNG a record, a contact sheet, a tar of PNGs, or PPMs in a row. */
+/* dvae-decode -- image tokens to pictures: one PNG, a PNG each, a contact sheet, a tar of PNGs, or PPMs in a row. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ static int64_t batch = 16, grid = -1, downs, threads;
 static bool tar, ppm, bare, raw, force;
 
 static const struct tool_option options[] = {
-    {'o', "output", OPT_STRING, "FILE", "write to FILE, or with %k (key) and %n (variant) in it to a file a record", &output, 0,
-     0, 0},
+    {'o', "output", OPT_STRING, "FILE", "write to FILE, or with %k (key), %n (variant) in it a file each", &output, 0, 0, 0},
     TOOL_MODEL(model, "the codebook: a run folder, a checkpoint or a safetensors file"),
     {0, "grid", OPT_INT, "COLUMNS", "one contact sheet; 0: about square", &grid, 0, 4096, 0},
     {0, "captions", OPT_STRING, "FILE", "captions for the sheet: lines, or key, tab, caption", &captions_path, 0, 0, 0},
@@ -83,7 +82,7 @@ static int load(struct decoder *d, const struct tok_header *h, const char *name)
         (rc = dvae_file_open(&file, &info, path, 0, downs)) != 0)
         return rc;
     if (!(info.use & DVAE_DECODER) || info.config.channels != 3)
-        rc = err_set(ERR_MISMATCH, "%s: %s", path, info.use & DVAE_DECODER ? "pictures do not have 3 channels" : "has no decoder");
+        rc = err_set(ERR_MISMATCH, "%s: %s", path, info.use & DVAE_DECODER ? "not of 3 channels" : "has no decoder");
     else if ((rc = check_stream(h, &info)) != 0)
         rc = err_at(rc, "%s", name);
     d->config = info.config;

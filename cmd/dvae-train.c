@@ -8,26 +8,26 @@
 
 #include "base/io.h"
 #include "base/par.h"
-#include "cmd/tool.h"
+#include "cmd/dvae_presets.h"
+#include "cmd/train_options.h"
 #include "format/run.h"
 #include "image/pool.h"
 #include "image/sheet.h"
 #include "model/dvae_watch.h"
-#include "train/loop.h"
 #include "train/order.h"
 
 #define FIXED 16 /* pictures that are measured and shown again and again */
 
 static struct dvae_config shape = {.channels = 3};
-static const char *preset = "small", *output, *rejects_file, *prepare = "train", *device_name = "cpu";
-static struct train_options o = {.program = "dvae-train", .adam = {.v_max = INFINITY}};
-static int64_t lr_steps, beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_count = 1000;
-static double lr, lr_end, beta, tau, tau_end, dither, beta1 = 0.9, beta2 = 0.999, decay = 1e-4;
+static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu";
+static struct train_options o = {.program = "dvae-train", .average_every = 1, .keep = 2, .max_skips = 100};
+static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
+static double beta, tau, tau_end, dither;
+static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 1e-4, .over = -1};
 static bool flip, no_flip, keep_going, dry_run;
 static struct tool_list val;
 
 static const struct tool_option options[] = {
-    TOOL_OUTPUT(output),
     {0, "preset", OPT_CHOICE, "NAME", "defaults of all that follows", &preset, 0, 0, "openai|small|tiny"},
     {0, "size", OPT_INT, "N", "pixels along a side of a picture", &shape.size, 1, 4096, 0},
     {0, "vocab", OPT_INT, "N", "codes", &shape.vocab, 2, 65536, 0},
@@ -35,57 +35,23 @@ static const struct tool_option options[] = {
     {0, "init", OPT_INT, "N", "width of a code in the decoder", &shape.init, 1, 4096, 0},
     {0, "blocks", OPT_INT, "N", "residual blocks in each of the four groups", &shape.blocks, 1, 64, 0},
     {0, "downs", OPT_INT, "N", "halvings: the grid of codes is size / 2^N", &shape.downs, 0, DVAE_DOWNS_MAX, 0},
-    {0, "steps", OPT_INT, "N", "updates", &o.steps, 1, 1e12, 0},
-    {0, "batch", OPT_INT, "N", "pictures of an update", &o.batch, 1, 1 << 20, 0},
-    {0, "micro", OPT_INT, "N", "pictures at once; 0: all of the update", &o.micro, 0, 1 << 20, 0},
-    {0, "lr", OPT_REAL, "X", "largest step size", &lr, 0, 1, 0},
-    {0, "lr-end", OPT_REAL, "X", "step size at the end of its cosine", &lr_end, 0, 1, 0},
-    {0, "lr-steps", OPT_INT, "N", "updates of that cosine; 0: to the end of the run", &lr_steps, 0, 1e12, 0},
-    {0, "warmup", OPT_INT, "N", "updates in which the step size rises from 0", &o.lr.warmup, 0, 1e12, 0},
+    TRAIN_OPTIONS(o, adam, "pictures"),
     {0, "beta", OPT_REAL, "X", "weight of the KL term", &beta, 0, 1e6, 0},
-    {0, "beta-steps", OPT_INT, "N", "updates in which it rises from 0, a cosine", &beta_steps, 0, 1e12, 0},
+    {0, "beta-steps", OPT_INT, "N", "updates in which it rises from 0, a half cosine", &beta_steps, 0, 1e15, 0},
     {0, "tau", OPT_REAL, "X", "temperature of the relaxation at the start", &tau, 1e-3, 100, 0},
-    {0, "tau-end", OPT_REAL, "X", "and at the end of its cosine", &tau_end, 1e-3, 100, 0},
-    {0, "tau-steps", OPT_INT, "N", "updates of that cosine", &tau_steps, 0, 1e12, 0},
+    {0, "tau-end", OPT_REAL, "X", "and at the end of its half cosine", &tau_end, 1e-3, 100, 0},
+    {0, "tau-steps", OPT_INT, "N", "updates of that cosine", &tau_steps, 0, 1e15, 0},
     {0, "dither", OPT_REAL, "X", "uniform noise of +-X on pixels of 0..1; flat pictures need it", &dither, 0, 1, 0},
-    {0, "beta1", OPT_REAL, "X", "AdamW: decay of the mean of gradients", &beta1, 0, 1, 0},
-    {0, "beta2", OPT_REAL, "X", "AdamW: decay of the mean of their squares", &beta2, 0, 1, 0},
-    {0, "decay", OPT_REAL, "X", "AdamW: weight decay", &decay, 0, 1, 0},
-    {0, "clip", OPT_REAL, "X", "largest norm of a gradient; 0: no limit", &o.clip, 0, 1e9, 0},
-    {0, "average", OPT_REAL, "X", "decay of the averaged weights; 0: no average", &o.average, 0, 1, 0},
     {0, "prepare", OPT_CHOICE, "HOW", "how a picture becomes size x size", &prepare, 0, 0, "train|prior|eval"},
     {0, "flip", OPT_FLAG, 0, "mirror half of all pictures (with --prepare train)", &flip, 0, 0, 0},
     {0, "no-flip", OPT_FLAG, 0, "never mirror a picture, whatever the preset says", &no_flip, 0, 0, 0},
-    {0, "val", OPT_LIST, "SOURCE", "measure these pictures too; may be given again", &val, 0, 0, 0},
-    {0, "val-count", OPT_INT, "N", "the first N of them", &val_count, 1, 1e9, 0},
-    {0, "validate-every", OPT_INT, "N", "updates between two such measurements; 0: never", &o.validate_every, 0, 1e12, 0},
-    {0, "log-every", OPT_INT, "N", "updates between two lines of log.jsonl", &o.log_every, 0, 1e12, 0},
-    {0, "picture-every", OPT_INT, "N", "updates between two pictures; 0: none", &o.picture_every, 0, 1e12, 0},
-    {0, "save-every", OPT_INT, "N", "updates between two checkpoints; 0: only at the end", &o.save_every, 0, 1e12, 0},
-    {0, "keep", OPT_INT, "N", "newest checkpoints to keep; 0: all", &o.keep, 0, 1e9, 0},
-    {0, "resume", OPT_FLAG, 0, "go on from the newest checkpoint of the run folder", &o.resume, 0, 0, 0},
-    {0, "dry-run", OPT_FLAG, 0, "print sizes and memory, then exit", &dry_run, 0, 0, 0},
-    {0, "max-skips", OPT_INT, "N", "updates in a row that may be skipped for not being finite", &o.max_skips, 0, 1e9, 0},
     {0, "memory", OPT_INT, "BYTES", "keep pictures in memory up to BYTES", &memory, 1, 1e15, 0},
+    {0, "val", OPT_LIST, "SOURCE", "measure these pictures too; may be given again", &val, 0, 0, 0},
+    {0, "val-pictures", OPT_INT, "N", "the first N of them", &val_pictures, 1, 1e9, 0},
+    {0, "picture-every", OPT_INT, "N", "updates between two pictures; 0: none", &o.picture_every, 0, 1e15, 0},
+    {0, "dry-run", OPT_FLAG, 0, "print sizes and memory, then exit", &dry_run, 0, 0, 0},
     TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_file), TOOL_SEED(seed), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
     TOOL_END};
-
-#define EVERY "max-skips = 100\nkeep = 2\n"
-
-static const struct tool_preset presets[] = {
-    {"openai", "size = 256\nvocab = 8192\nhid = 256\ninit = 128\nblocks = 2\ndowns = 3\nsteps = 3000000\nbatch = 512\n"
-               "micro = 8\nlr = 1e-4\nlr-end = 1.25e-6\nlr-steps = 1200000\nbeta = 6.6\nbeta-steps = 5000\ntau = 1\n"
-               "tau-end = 0.0625\ntau-steps = 150000\naverage = 0.999\nflip = true\nlog-every = 100\npicture-every = 5000\n"
-               "save-every = 5000\nvalidate-every = 5000\n" EVERY},
-    {"small", "size = 32\nvocab = 256\nhid = 32\ninit = 32\nblocks = 1\ndowns = 2\nsteps = 6000\nbatch = 32\nlr = 3e-3\n"
-              "lr-end = 1e-5\nwarmup = 100\nbeta = 1\nbeta-steps = 500\ntau = 1\ntau-end = 0.0625\ntau-steps = 4000\n"
-              "dither = 0.075\naverage = 0.99\nclip = 1\nlog-every = 100\npicture-every = 1000\nsave-every = 1000\n"
-              "validate-every = 1000\n" EVERY},
-    {"tiny", "size = 16\nvocab = 32\nhid = 8\ninit = 8\nblocks = 1\ndowns = 2\nsteps = 20\nbatch = 8\nlr = 3e-3\n"
-             "lr-end = 1e-5\nwarmup = 5\nbeta = 1\nbeta-steps = 10\ntau = 1\ntau-end = 0.0625\ntau-steps = 20\n"
-             "dither = 0.075\naverage = 0.9\nclip = 1\nlog-every = 10\npicture-every = 20\nsave-every = 10\n"
-             "validate-every = 20\n" EVERY},
-    {NULL, NULL}};
 
 static struct tool tool = {"dvae-train", "SOURCE...", "Learn a codebook from pictures", options, 0, -1, 0, NULL, 0, 0};
 
@@ -184,7 +150,7 @@ static int validate(void *self, int64_t t, json_t *line)
 {
     struct trainer *s = self;
 
-    return measure(s, s->val, val_count, t - 1, line, "val_");
+    return measure(s, s->val, val_pictures, t - 1, line, "val_");
 }
 
 /* Originals over their reconstructions, from the averaged weights. */
@@ -218,27 +184,27 @@ static int pictures(void *self, int64_t t, const char *folder)
 
 static int print_plan(void)
 {
-    struct dvae_sizes s, half;
+    struct dvae_sizes s;
     struct dvae *d;
-    int64_t window = at_once() * shape.size * shape.size * shape.channels;
-    int rc = dvae_measure(&s, &shape, DVAE_LEARN, at_once());
+    int64_t values = shape.size * shape.size * shape.channels, state;
+    int rc = dvae_create(&d, NULL, &shape, DVAE_LEARN, at_once());
 
-    if (rc == 0)
-        rc = dvae_measure(&half, &shape, DVAE_ENCODER | DVAE_DECODER, 1);
-    if (rc != 0 || (rc = dvae_create(&d, NULL, &shape, DVAE_LEARN, at_once())) != 0)
+    if (rc != 0)
         return rc;
-    size_t state = train_state_bytes(dvae_params(d), o.average > 0);
-    int64_t values = s.encoder_values + s.decoder_values;
-
-    printf("parameters\tencoder\t%" PRId64 "\nparameters\tdecoder\t%" PRId64 "\nparameters\tall\t%" PRId64 "\n",
-           s.encoder_values, s.decoder_values, values);
-    printf("grid\tcodes\t%" PRId64 "\n", dvae_grid(&shape) * dvae_grid(&shape));
-    printf("device bytes\tweights\t%zu\ndevice bytes\tgradients\t%zu\ndevice bytes\toptimiser and average\t%zu\n"
-           "device bytes\tactivations\t%zu\ndevice bytes\tscratch\t%zu\ndevice bytes\tall\t%zu\n", s.weights,
-           s.gradients, state, s.activations, s.scratch, s.weights + s.gradients + state + s.activations + s.scratch);
-    printf("host bytes\tmodel\t%zu\nhost bytes\tbatch\t%" PRId64 "\nhost bytes\tpictures, at most\t%" PRId64 "\n",
-           s.host, 13 * window, memory);
-    printf("file bytes\tcheckpoint, about\t%" PRId64 "\n", 4 * values * (o.average > 0 ? 4 : 3));
+    s = *dvae_sizes_of(d);
+    state = (int64_t)train_state_bytes(dvae_params(d), o.average > 0);
+    tool_plan("parameters encoder", s.encoder_values, "values");
+    tool_plan("parameters decoder", s.decoder_values, "values");
+    tool_plan("parameters", s.encoder_values + s.decoder_values, "values");
+    tool_plan("memory weights", (int64_t)s.weights, "bytes");
+    tool_plan("memory gradients", (int64_t)s.gradients, "bytes");
+    tool_plan("memory optimiser and average", state, "bytes");
+    tool_plan("memory activations", (int64_t)s.activations, "bytes");
+    tool_plan("memory scratch", (int64_t)s.scratch, "bytes");
+    tool_plan("memory total", (int64_t)(s.weights + s.gradients + s.activations + s.scratch) + state, "bytes");
+    tool_plan("host batch", (int64_t)s.host + at_once() * values * 13, "bytes");
+    tool_plan("host pictures, at most", memory, "bytes");
+    tool_plan("checkpoint", 4 * (s.encoder_values + s.decoder_values) * (o.average > 0 ? 4 : 3), "bytes");
     dvae_free(d);
     return 0;
 }
@@ -246,21 +212,11 @@ static int print_plan(void)
 /* A run that goes on must be of the same shape. */
 static int check_resumed(void)
 {
-    char folder[RUN_PATH_MAX], *path;
-    struct dvae_file_info info;
-    struct dvae_file *f;
+    char path[RUN_PATH_MAX];
     int64_t step;
-    int rc = o.resume ? run_newest(folder, &step, output) : 0;
+    int rc = o.resume ? run_newest(path, &step, o.output) : 0;
 
-    if (rc <= 0)
-        return rc;
-    if (!(path = text_printf("%s/model.safetensors", folder)))
-        return err_set(ERR_NOMEM, "no memory");
-    if ((rc = dvae_file_open(&f, &info, path, 0, 0)) == 0 && (rc = dvae_config_same(&shape, &info.config)) != 0)
-        rc = err_at(rc, "%s", path);
-    dvae_file_close(f);
-    free(path);
-    return rc;
+    return rc > 0 && (rc = run_weights(path, o.output, true)) == 0 ? dvae_file_same(path, &shape) : rc;
 }
 
 static int open_pools(struct trainer *s, struct rejects *rejects)
@@ -317,29 +273,24 @@ int main(int argc, char **argv)
     int rc;
 
     tool_start_presets(&tool, presets, argc, argv);
-    if (!dry_run && (!output || tool.arg_count == 0))
-        tool_usage(&tool, "needs a run folder, -o, and pair sources");
+    if (!dry_run && (!o.output || tool.arg_count == 0))
+        tool_usage(&tool, "needs a run folder, -o RUN, and pair sources");
     par_set_threads((int)threads);
-    o.output = output;
-    o.lr.peak = lr;
-    o.lr.end = lr_end;
-    o.lr.over = lr_steps ? lr_steps : o.steps - o.lr.warmup;
-    o.adam = (struct adam){.beta1 = (float)beta1, .beta2 = (float)beta2, .eps = 1e-8f, .decay = (float)decay,
-                           .v_max = INFINITY};
+    o.lr.over = adam.over < 0 ? o.steps - o.lr.warmup : adam.over;
+    o.adam = (struct adam){.beta1 = (float)adam.beta1, .beta2 = (float)adam.beta2, .eps = 1e-8f,
+                           .decay = (float)adam.decay, .v_max = INFINITY};
     o.seed = (uint64_t)seed;
     o.quiet = tool.verbose < 0;
-    o.average_every = 1;
     if ((rc = dvae_config_check(&shape)) == 0 && dry_run)
         rc = print_plan();
-    else if (rc == 0 && (rc = device_open(&s.dev, device_name)) == 0) {
+    else if (rc == 0 && (rc = device_open(&s.dev, device_name)) == 0)
         rc = train(&s);
-        dvae_watch_fini(&s.watch);
-        dvae_free(s.dvae);
-        pool_close(s.pool);
-        pool_close(s.val);
-        free(s.index);
-        free(s.visit);
-        device_close(&s.dev);
-    }
+    dvae_watch_fini(&s.watch);
+    dvae_free(s.dvae);
+    pool_close(s.pool);
+    pool_close(s.val);
+    free(s.index);
+    free(s.visit);
+    device_close(&s.dev);
     return tool_finish(&tool, rc);
 }

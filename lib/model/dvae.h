@@ -163,5 +163,6 @@ void dvae_meta(struct st_meta meta[DVAE_META_FIELDS], char text[DVAE_CONFIG_TEXT
 
 /* ERR_MISMATCH naming the first field in which a checkpoint's shape differs from the one asked for. */
 must_check int dvae_config_same(const struct dvae_config *asked, const struct dvae_config *found);
+must_check int dvae_file_same(const char *path, const struct dvae_config *asked);
 
 #endif

@@ -195,3 +195,15 @@ int dvae_fill(struct dvae *d, const struct dvae_file *f)
     dvae_changed(d);
     return rc;
 }
+
+int dvae_file_same(const char *path, const struct dvae_config *asked)
+{
+    struct dvae_file_info info;
+    struct dvae_file *f;
+    int rc = dvae_file_open(&f, &info, path, 0, 0);
+
+    if (rc == 0 && (rc = dvae_config_same(asked, &info.config)) != 0)
+        rc = err_at(rc, "%s", path);
+    dvae_file_close(f);
+    return rc;
+}
