@@ -235,8 +235,15 @@ static void place_all(struct plan *p)
         place_half(p, &d->decoder, grid);
         d->decoder.out = own(p, c->size, 2 * c->channels);
         d->nll = own(p, c->size, 1);
-        d->table = tensor_f32(NULL, c->vocab, c->init);
-        d->table.data = keep(p, tensor_bytes(&d->table));
+    }
+}
+
+/* The table comes first: what is in it stays, whatever the next call's number of pictures. */
+static void place_table(struct dvae *d, struct arena *a)
+{
+    if (d->use & DVAE_DECODER) {
+        d->table = tensor_f32(NULL, d->config.vocab, d->config.init);
+        d->table.data = arena_take(a, tensor_bytes(&d->table));
     }
 }
 
@@ -248,6 +255,7 @@ int dvae_place(struct dvae *d, int64_t count)
     size_t kept;
 
     memset(d->slot_size, 0, sizeof d->slot_size);
+    place_table(d, &counting);
     place_all(&p);
     kept = counting.used;
     for (int i = 0; i < SLOT_COUNT; i++)
@@ -263,6 +271,7 @@ int dvae_place(struct dvae *d, int64_t count)
             return rc;
     }
     d->work.used = 0;
+    place_table(d, &d->work);
     for (int i = 0; i < SLOT_COUNT; i++)
         d->slot[i] = arena_take(&d->work, d->slot_size[i]);
     p = (struct plan){d, &d->work, count, SLOT_STREAM_A};

@@ -321,6 +321,24 @@ static void test_measure(void **state)
     }
 }
 
+/* Pictures are what they are, whatever else is drawn with them, in whatever order of batches. */
+static void test_batches(void **state)
+{
+    (void)state;
+    struct dvae *d = make(&tiny, DVAE_DECODER, 5);
+    int32_t codes[5 * 4];
+    float all[5 * 8 * 8 * 6], some[3 * 8 * 8 * 6];
+
+    for (int i = 0; i < 5 * 4; i++)
+        codes[i] = i * 7 % 6;
+    assert_int_equal(dvae_decode(d, all, NULL, codes, NULL, 5), 0);
+    assert_int_equal(dvae_decode(d, some, NULL, codes + 2 * 4, NULL, 3), 0);
+    assert_true(error(some, all + 2 * 8 * 8 * 6, 3 * 8 * 8 * 6) < 1e-6);
+    assert_int_equal(dvae_decode(d, all, NULL, codes, NULL, 5), 0);
+    assert_true(error(some, all + 2 * 8 * 8 * 6, 3 * 8 * 8 * 6) < 1e-6);
+    dvae_free(d);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -504,7 +522,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_gradients), cmocka_unit_test(test_split),
-        cmocka_unit_test(test_published), cmocka_unit_test(test_measure), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_published), cmocka_unit_test(test_measure), cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_pixels), cmocka_unit_test(test_files)};
 
     return cmocka_run_group_tests_name("dvae", tests, start, stop);
