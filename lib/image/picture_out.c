@@ -153,7 +153,7 @@ static int remember(struct picture_out *p, const char *path)
     uint64_t hash = rng_hash(path, strlen(path)) | 1;
 
     if (2 * p->names >= p->name_room) {
-        size_t room = p->name_room ? 2 * p->name_room : 1024;
+        size_t room = p->name_room ? 2 * p->name_room : 64;
         uint64_t *table = calloc(room, sizeof *table);
 
         if (!table)
