@@ -45,7 +45,7 @@ static const struct tool_option options[] = {
     {0, "bpe-dropout", OPT_REAL, "P", "probability of passing over a merge, with --bpe", &dropout, 0, 0.99, 0},
     {0, "steps", OPT_INT, "N", "updates", &run.steps, 1, 1e15, 0},
     {0, "batch", OPT_INT, "N", "pairs of an update", &run.batch, 1, 1e9, 0},
-    {0, "micro", OPT_INT, "N", "pairs at a time; 0: at most 32", &run.micro, 0, 1e9, 0},
+    {0, "micro", OPT_INT, "N", "pairs at a time; 0: about 2560 positions", &run.micro, 0, 1e9, 0},
     {0, "lr", OPT_REAL, "X", "step size", &run.lr.peak, 0, 1e3, 0},
     {0, "warmup", OPT_INT, "N", "updates over which it grows from 0", &run.lr.warmup, 0, 1e15, 0},
     {0, "lr-over", OPT_INT, "N", "updates of a half cosine behind them; 0: none, -1: all that follow", &over, -1, 1e15, 0},
@@ -239,8 +239,10 @@ static int work(struct job *j)
     if (!tool.arg_count)
         prior_config_paper(&shape);
     j->meta.config = shape;
-    if ((rc = prior_config_check(&shape)) != 0 ||
-        (run.resume && !dry_run && (rc = prior_run_same(run.output, &j->meta, force)) != 0) ||
+    if ((rc = prior_config_check(&shape)) != 0)
+        return rc;
+    run.micro = prior_micro(&shape, run.batch, run.micro);
+    if ((run.resume && !dry_run && (rc = prior_run_same(run.output, &j->meta, force)) != 0) ||
         (!dry_run && (rc = device_open(&j->device, device_name)) != 0) ||
         (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0 ||
         (rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
@@ -272,8 +274,6 @@ static void resolve_options(void)
     run.lr.over = over >= 0 ? over : run.steps > run.lr.warmup ? run.steps - run.lr.warmup : 0;
     run.adam = (struct adam){.beta1 = (float)beta1, .beta2 = (float)beta2, .eps = (float)eps, .decay = (float)decay,
                              .v_max = v_max > 0 ? (float)v_max : INFINITY};
-    run.micro = run.micro ? run.micro : 32;
-    run.micro = run.micro < run.batch ? run.micro : run.batch;
     run.seed = (uint64_t)seed;
     run.quiet = tool.verbose < 0;
     mask_parse(&shape.masks, masks);

@@ -29,6 +29,16 @@ struct prior_learner {
     double since_s;             /* clock of the last report */
 };
 
+#define PRIOR_MICRO_POSITIONS 2560 /* enough rows for fast products, few enough for the caches */
+
+/* Examples at a time: asked, or where that is 0 as many as make up about PRIOR_MICRO_POSITIONS, 1..batch. */
+static inline int64_t prior_micro(const struct prior_config *c, int64_t batch, int64_t asked)
+{
+    int64_t usual = (PRIOR_MICRO_POSITIONS + prior_slots(c) - 1) / prior_slots(c), n = asked > 0 ? asked : usual;
+
+    return n < batch ? n : batch;
+}
+
 /* batch: examples of an update; micro: at a time, 1..batch. */
 must_check int prior_learner_init(struct prior_learner *l, struct prior *prior, int64_t batch, int64_t micro,
                                   prior_fetch *fetch, void *from);
