@@ -7,11 +7,10 @@
 
 #include "base/io.h"
 #include "base/par.h"
-#include "cmd/tool.h"
+#include "cmd/train_options.h"
 #include "format/tok.h"
 #include "model/prior_learn.h"
 #include "text/bpe.h"
-#include "train/loop.h"
 #include "train/order.h"
 
 /* The paper's values; a preset stands before them. */
@@ -20,14 +19,14 @@ static struct train_options run = {.program = "prior-train", .steps = 430000, .b
                                    .lr = {.peak = 4.5e-4, .end = 0, .warmup = 5000}, .average_every = 25,
                                    .log_every = 50, .save_every = 1000, .validate_every = 1000, .keep = 3, .max_skips = 100,
                                    .clip = 4, .average = 0.99};
-static double beta1 = 0.9, beta2 = 0.96, eps = 1e-8, decay = 4.5e-2, v_max = 5, dropout = 0.1;
-static int64_t over, threads, seed, val_pairs = 1024;
+static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.96, .decay = 4.5e-2};
+static double eps = 1e-8, v_max = 5, dropout = 0.1;
+static int64_t threads, seed, val_pairs = 1024;
 static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu";
 static struct tool_list val, halve;
 static bool dry_run, force;
 
 static const struct tool_option options[] = {
-    {'o', "output", OPT_STRING, "RUN", "the run folder to write", &run.output, 0, 0, 0},
     {0, "preset", OPT_CHOICE, "NAME", "values of the options below", &preset, 0, 0,
      "dalle-12b|dalle-5.6b|dalle-2.8b|small|tiny"},
     {0, "layers", OPT_INT, "N", "layers", &shape.layers, 1, 1024, 0},
@@ -43,29 +42,13 @@ static const struct tool_option options[] = {
     {0, "grid-w", OPT_INT, "N", "columns of codes; 0: the shards', else 32", &shape.grid_w, 0, 1024, 0},
     {0, "bpe", OPT_STRING, "FILE", "encode captions anew with this tokenizer", &tokenizer, 0, 0, 0},
     {0, "bpe-dropout", OPT_REAL, "P", "probability of passing over a merge, with --bpe", &dropout, 0, 0.99, 0},
-    {0, "steps", OPT_INT, "N", "updates", &run.steps, 1, 1e15, 0},
-    {0, "batch", OPT_INT, "N", "pairs of an update", &run.batch, 1, 1e9, 0},
-    {0, "micro", OPT_INT, "N", "pairs at a time; 0: about 2560 positions", &run.micro, 0, 1e9, 0},
-    {0, "lr", OPT_REAL, "X", "step size", &run.lr.peak, 0, 1e3, 0},
-    {0, "warmup", OPT_INT, "N", "updates over which it grows from 0", &run.lr.warmup, 0, 1e15, 0},
-    {0, "lr-over", OPT_INT, "N", "updates of a half cosine behind them; 0: none, -1: all that follow", &over, -1, 1e15, 0},
-    {0, "lr-end", OPT_REAL, "X", "step size at the cosine's end", &run.lr.end, 0, 1e3, 0},
+    TRAIN_OPTIONS(run, adam, "pairs"),
     {0, "halve-at", OPT_LIST, "N", "halve the step size from update N on; may be given again", &halve, 0, 0, 0},
-    {0, "beta1", OPT_REAL, "X", "AdamW's decay of the first moment", &beta1, 0, 0.9999999, 0},
-    {0, "beta2", OPT_REAL, "X", "and of the second", &beta2, 0, 0.9999999, 0},
     {0, "eps", OPT_REAL, "X", "AdamW's epsilon", &eps, 0, 1, 0},
-    {0, "weight-decay", OPT_REAL, "X", "weight decay of matrices, times the step size", &decay, 0, 1e3, 0},
     {0, "v-max", OPT_REAL, "X", "clamp of the second moment; 0: none", &v_max, 0, 1e30, 0},
-    {0, "clip", OPT_REAL, "X", "largest norm of the gradient; 0: any", &run.clip, 0, 1e30, 0},
-    {0, "average", OPT_REAL, "X", "decay of the averaged weights; 0: no average", &run.average, 0, 1, 0},
     {0, "average-every", OPT_INT, "N", "updates between two averagings", &run.average_every, 1, 1e9, 0},
     {0, "val", OPT_LIST, "SHARD", "measure the loss on this shard; may be given again", &val, 0, 0, 0},
-    {0, "validate-every", OPT_INT, "N", "updates between two such measurements; 0: none", &run.validate_every, 0, 1e15, 0},
     {0, "val-pairs", OPT_INT, "N", "pairs of it; 0: all", &val_pairs, 0, 1e15, 0},
-    {0, "log-every", OPT_INT, "N", "updates between two lines of log.jsonl", &run.log_every, 0, 1e15, 0},
-    {0, "save-every", OPT_INT, "N", "updates between two checkpoints; 0: only the last", &run.save_every, 0, 1e15, 0},
-    {0, "keep", OPT_INT, "N", "newest checkpoints kept; 0: all", &run.keep, 0, 1e9, 0},
-    {0, "resume", OPT_FLAG, 0, "go on from the newest checkpoint, if there is one", &run.resume, 0, 0, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit; without shards those of the paper's data", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
     TOOL_DEVICE(device_name),
@@ -271,9 +254,9 @@ static void resolve_options(void)
             tool_usage(&tool, "--halve-at: '%s' is not a whole number", halve.item[i]);
     }
     run.lr.halve_count = halve.count;
-    run.lr.over = over >= 0 ? over : run.steps > run.lr.warmup ? run.steps - run.lr.warmup : 0;
-    run.adam = (struct adam){.beta1 = (float)beta1, .beta2 = (float)beta2, .eps = (float)eps, .decay = (float)decay,
-                             .v_max = v_max > 0 ? (float)v_max : INFINITY};
+    run.lr.over = adam.over >= 0 ? adam.over : run.steps > run.lr.warmup ? run.steps - run.lr.warmup : 0;
+    run.adam = (struct adam){.beta1 = (float)adam.beta1, .beta2 = (float)adam.beta2, .eps = (float)eps,
+                             .decay = (float)adam.decay, .v_max = v_max > 0 ? (float)v_max : INFINITY};
     run.seed = (uint64_t)seed;
     run.quiet = tool.verbose < 0;
     mask_parse(&shape.masks, masks);

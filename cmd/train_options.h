@@ -16,7 +16,7 @@ struct train_adam {
     {'o', "output", OPT_STRING, "RUN", "the run folder to write", &(run).output, 0, 0, 0},                                 \
     {0, "steps", OPT_INT, "N", "updates", &(run).steps, 1, 1e15, 0},                                                       \
     {0, "batch", OPT_INT, "N", what " of an update", &(run).batch, 1, 1 << 20, 0},                                         \
-    {0, "micro", OPT_INT, "N", what " at a time; 0: all of the update", &(run).micro, 0, 1 << 20, 0},                      \
+    {0, "micro", OPT_INT, "N", what " at a time; 0: the usual number", &(run).micro, 0, 1 << 20, 0},                       \
     {0, "lr", OPT_REAL, "X", "step size", &(run).lr.peak, 0, 1e3, 0},                                                      \
     {0, "warmup", OPT_INT, "N", "updates over which it grows from 0", &(run).lr.warmup, 0, 1e15, 0},                       \
     {0, "lr-over", OPT_INT, "N", "updates of a half cosine behind them; 0: none, -1: all that follow", &(adam).over, -1,   \
