@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "compute/conv.h"
 
+#include "base/par.h"
 #include "harness.h"
 
 #define BOUND 2e-6
@@ -14,7 +15,7 @@ static const struct shape shapes[] = {
     {1, 1, 1, 1, 1, 1},   {1, 1, 1, 1, 1, 3},    {2, 5, 7, 3, 5, 3},   {1, 4, 33, 3, 32, 7}, {2, 8, 8, 32, 8, 3},
     {1, 17, 13, 8, 8, 3}, {3, 8, 9, 8, 32, 3},   {2, 7, 11, 8, 32, 1}, {1, 9, 31, 16, 16, 3}, {1, 5, 6, 17, 33, 3},
     {2, 3, 29, 64, 16, 3}, {1, 16, 16, 64, 64, 1}, {5, 2, 2, 16, 64, 3}, {1, 6, 5, 96, 24, 3}, {1, 5, 18, 48, 80, 3},
-    {2, 9, 10, 64, 6, 1},
+    {2, 9, 10, 64, 6, 1}, {1, 3, 5, 96, 96, 1},  {1, 33, 35, 16, 8, 3}, {1, 37, 29, 24, 16, 1}, {1, 6, 9, 5, 8, 5},
 };
 
 #define SHAPES (sizeof shapes / sizeof *shapes)
@@ -191,6 +192,46 @@ static void test_gradient(void **state)
     }
 }
 
+/* Our own kernels add in an order that does not depend on the number of threads. */
+static void same_bytes(struct harness *hp, const struct shape *s)
+{
+    struct harness h = *hp;
+    struct tensor x = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), w = h_random(&h, 1.0f, s->o, s->i, s->k, s->k);
+    struct tensor dy = h_random(&h, 1.0f, s->n, s->h, s->w, s->o), b = h_random(&h, 1.0f, s->o);
+    struct conv how = {.gain = 1.0f};
+    int before = par_threads();
+    struct tensor y[2], dx[2], dw[2], db[2];
+
+    for (int i = 0; i < 2; i++) {
+        y[i] = h_zeros(&h, s->n, s->h, s->w, s->o);
+        dx[i] = h_zeros(&h, s->n, s->h, s->w, s->i);
+        dw[i] = h_zeros(&h, s->o, s->i, s->k, s->k);
+        db[i] = h_zeros(&h, s->o);
+        par_set_threads(i + 1);
+        assert_int_equal(op_conv(&h.dev, &y[i], &x, &w, &b, how), 0);
+        assert_int_equal(op_conv_dx(&h.dev, &dx[i], &dy, &w, &x, how), 0);
+        assert_int_equal(op_conv_dw(&h.dev, &dw[i], &db[i], &dy, &x, how), 0);
+    }
+    par_set_threads(before);
+    assert_memory_equal(y[0].data, y[1].data, tensor_bytes(&y[0]));
+    assert_memory_equal(dx[0].data, dx[1].data, tensor_bytes(&dx[0]));
+    assert_memory_equal(dw[0].data, dw[1].data, tensor_bytes(&dw[0]));
+    assert_memory_equal(db[0].data, db[1].data, tensor_bytes(&db[0]));
+}
+
+static void test_threads(void **state)
+{
+    static const struct shape own[] = {{2, 32, 31, 8, 16, 3}, {1, 41, 40, 24, 8, 1}};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        same_bytes(&h, &own[0]);
+        same_bytes(&h, &own[1]);
+        h_close(&h);
+    }
+}
+
 static void test_refuses(void **state)
 {
     struct conv how = {.gain = 1.0f};
@@ -213,7 +254,8 @@ static void test_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward), cmocka_unit_test(test_backward),
-                                       cmocka_unit_test(test_gradient), cmocka_unit_test(test_refuses)};
+                                       cmocka_unit_test(test_gradient), cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_refuses)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
