@@ -11,13 +11,16 @@
 #include "base/par.h"
 #include "compute/cpu/product.h"
 
-#define BLOCK 64      /* pixels in a block */
+#define BLOCK 64      /* pixels multiplied at once */
+#define GRAB 512      /* pixels that a thread takes at a time */
 #define SLICES 16     /* of a weight gradient, at most */
 #define SLICE_MIN 512 /* pixels in a slice, at least */
 
 int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, const struct cpu_direct *how)
 {
     int64_t in = how->i, out = how->o, pixels = how->n * how->h * how->w;
+    /* A tile covers 2*VEC columns.  Wider rows are finished before the next ones are begun, so that memory is met in order. */
+    int64_t step = out > 2 * VEC ? 8 : BLOCK;
     float *u = cpu_scratch(cpu, (size_t)(in * out + out) * sizeof *u);
     struct cpu_direct then = *how;
 
@@ -27,13 +30,17 @@ int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, con
         for (int64_t o = 0; o < out; o++)
             u[i * out + o] = how->gain * (how->turned ? w[i * out + o] : w[o * in + i]);
     direct_bias(&then, u + in * out);
-#pragma omp parallel for schedule(dynamic, 8)
-    for (int64_t at = 0; at < pixels; at += BLOCK) {
-        struct product_end end = then.end;
+#pragma omp parallel for schedule(dynamic)
+    for (int64_t first = 0; first < pixels; first += GRAB) {
+        int64_t last = first + GRAB < pixels ? first + GRAB : pixels;
 
-        end.mask = end.mask ? end.mask + at * out : NULL;
-        cpu_product(y + at * out, out, x + at * in, in, 1, u, out, pixels - at < BLOCK ? pixels - at : BLOCK, out, in,
-                    how->add, &end);
+        for (int64_t at = first; at < last; at += step) {
+            struct product_end end = then.end;
+
+            end.mask = end.mask ? end.mask + at * out : NULL;
+            cpu_product(y + at * out, out, x + at * in, in, 1, u, out, last - at < step ? last - at : step, out, in,
+                        how->add, &end);
+        }
     }
     return 0;
 }
