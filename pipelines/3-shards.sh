@@ -14,7 +14,7 @@ one() {
     name=$(basename "$archive"); name=${name%.gz}; name=${name%.*}
     [ -e "$FOLDER/$name.shard" ] && exit 0
     work=$(mktemp -d "$FOLDER/.$name.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
+    trap "rm -rf '$work'" EXIT # now: the local name is gone when it runs
     bpe-encode -q -k --rejects "$FOLDER/$name.text.rejects" --slots "${SLOTS:-256}" -m "$TOKENIZER" -o "$work/text.tok" "$archive"
     dvae-encode -q -k --rejects "$FOLDER/$name.image.rejects" -m "$DVAE" -o "$work/image.tok" "$archive"
     shard-pack -q -k --rejects "$FOLDER/$name.pack.rejects" --text "$work/text.tok" --image "$work/image.tok" \
