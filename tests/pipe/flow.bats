@@ -1,0 +1,32 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The flow of pipelines/, small: every stage runs, and runs again without harm.
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    export TINY=1 OMP_NUM_THREADS=1
+}
+
+@test "the demo runs from drawings to judged drawings" {
+    run "$ROOT/pipelines/demo.sh" demo
+    [ "$status" -eq 0 ]
+    [ -s demo/sheet.png ]
+    [[ $output == *"right in all attributes"*"right in all attributes"*"right in all attributes"*"everything"* ]]
+    tok-check demo/shards/*.shard demo/drawn.tok
+    ckpt-show demo/prior >/dev/null
+}
+
+@test "the five stages, one after the other and once more" {
+    shapes-make -q --count 30 --size 32 -o a.tar
+    shapes-make -q --count 30 --size 32 --seed 2 -o b.tar
+    for turn in 1 2; do
+        "$ROOT/pipelines/1-vocab.sh" tokenizer.json a.tar b.tar
+        "$ROOT/pipelines/2-dvae.sh" dvae a.tar b.tar
+        JOBS=2 "$ROOT/pipelines/3-shards.sh" tokenizer.json dvae shards a.tar b.tar
+        "$ROOT/pipelines/4-prior.sh" prior shards/a.shard shards/b.shard
+        N=2 "$ROOT/pipelines/5-sample.sh" tokenizer.json dvae prior "a small red circle" sheet.png
+    done
+    [ "$(ls shards/*.shard | wc -l)" -eq 2 ]
+    [ -s sheet.png ]
+    [ -z "$(find shards -name '.*' -mindepth 1)" ]
+}
