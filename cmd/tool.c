@@ -246,7 +246,20 @@ static void set_lines(const struct tool *tool, const char *where, char *text, co
     }
 }
 
-/* The file's text stays allocated. */
+/* Texts that string options point into: kept to the end. */
+static char **texts;
+static int text_count;
+
+static void keep_text(const struct tool *tool, char *text)
+{
+    char **more = text ? realloc(texts, sizeof *texts * (size_t)(text_count + 1)) : NULL;
+
+    if (!more)
+        tool_usage(tool, "no memory");
+    texts = more;
+    texts[text_count++] = text;
+}
+
 static void read_config(const struct tool *tool, const char *path, const char *only)
 {
     char *text;
@@ -254,6 +267,7 @@ static void read_config(const struct tool *tool, const char *path, const char *o
 
     if (file_read(path, 1 << 20, &text, &size) != 0)
         tool_usage(tool, "--config: %s", err_text());
+    keep_text(tool, text);
     set_lines(tool, path, text, only);
 }
 
@@ -265,8 +279,7 @@ static void set_preset(const struct tool *tool, const struct tool_preset *preset
         if (strcmp(p->name, *(const char **)o->to) == 0) {
             char *text = strdup(p->settings);
 
-            if (!text)
-                tool_usage(tool, "no memory");
+            keep_text(tool, text);
             set_lines(tool, p->name, text, NULL);
         }
 }
