@@ -33,7 +33,7 @@ unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops
 fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 bench   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all tests deps check demo bench asan tsan fuzz install uninstall clean help FORCE
+.PHONY: all tests deps check demo emoji bench asan tsan fuzz install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,6 +126,10 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@PATH="$(CURDIR)/$(B)/bin:$$PATH" pipelines/demo.sh out/demo
 
+emoji: deps
+	@$(MAKE) --no-print-directory deps packages='fonts-noto-color-emoji unicode-data pango1.0-tools' all
+	@PATH="$(CURDIR)/$(B)/bin:$$PATH" pipelines/emoji.sh out/emoji
+
 # ---- installation ----------------------------------------------------------------------------------------------------
 
 install: all
@@ -147,6 +151,7 @@ help:
 	@echo 'make              build the programs into $(B)/bin'
 	@echo 'make check        install what is missing, build, run all tests'
 	@echo 'make demo         install what is missing, build, learn to draw from captions, judge the drawings'
+	@echo 'make emoji        the same with the emoji of a font: real pictures, real captions'
 	@echo 'make deps         install missing packages (apt; as root or through sudo)'
 	@echo 'make bench        time the operations and models'
 	@echo 'make asan, tsan   make check under the address or thread sanitizer (own build folders)'

@@ -69,4 +69,33 @@ pictures() {
     mv "$OUT/pairs.tar.part" "$OUT/pairs.tar"
     rm -rf "$OUT/pictures"
 }
-time pictures
+
+learn() {
+    VOCAB=2048 "$here/1-vocab.sh" "$OUT/tokenizer.json" "$OUT/pairs.tar"
+    "$here/2-dvae.sh" "$OUT/dvae" "$OUT/pairs.tar" -- "${dvae[@]}"
+    SLOTS=48 "$here/3-shards.sh" "$OUT/tokenizer.json" "$OUT/dvae" "$OUT/shards" "$OUT/pairs.tar"
+    "$here/4-prior.sh" "$OUT/prior" "$OUT/shards/pairs.shard" -- "${prior[@]}"
+}
+
+sample() { # keyed captions, dvae-decode's options...
+    local captions=$1
+    shift
+    bpe-encode -q -m "$OUT/tokenizer.json" --slots 48 --keyed "$captions" | prior-sample -q -m "$OUT/prior" --seed 1 |
+        dvae-decode -q -m "$OUT/dvae" "$@"
+}
+
+dvae=(--size "$SIDE" --hid 16 --init 64 --blocks 1 --downs 3 --vocab 1024 --prepare eval --dither 0.1 --beta 0.5 --batch 16
+    --lr 4e-3 --steps 12000 --tau-steps 9000)
+prior=(--layers 4 --width 192 --heads 3 --batch 32 --lr 2e-3 --steps 4000)
+
+# Trainers that stopped on request go on when the script is run again.
+pictures
+learn
+awk -F'\t' '{print $1 "\t" $3}' "$OUT/names.tsv" >"$OUT/captions.tsv"
+sample "$OUT/captions.tsv" --tar -o "$OUT/drawn.tar"
+pairs-nearest --among "$OUT/pairs.tar" --each "$OUT/ranks.tsv" "$OUT/drawn.tar" | tee "$OUT/score.txt"
+awk -v n="$(wc -l <"$OUT/captions.tsv")" 'NR % int(n / 20 + 1) == 1' "$OUT/captions.tsv" >"$OUT/twenty.tsv"
+sample "$OUT/twenty.tsv" --grid 5 --captions "$OUT/twenty.tsv" -o "$OUT/sheet.png"
+N=16 "$here/5-sample.sh" "$OUT/tokenizer.json" "$OUT/dvae" "$OUT/prior" "an armchair in the shape of an avocado" \
+    "$OUT/avocado.png"
+echo "twenty names with their drawings: $OUT/sheet.png; an armchair in the shape of an avocado: $OUT/avocado.png"
