@@ -19,7 +19,7 @@
 #include "base/err.h"
 #include "base/io.h"
 
-#define IMAGE_PIXELS_MAX 178956970 /* default limit: half a gigabyte of RGB; the bound that Pillow warns beyond, doubled */
+#define IMAGE_PIXELS_MAX 178956970 /* default limit: half a gigabyte of RGB; where Pillow refuses too */
 #define IMAGE_BYTES_MAX (256u << 20) /* default limit of an encoded file */
 #define IMAGE_SIDE_MAX (1 << 24)
 
