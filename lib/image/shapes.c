@@ -15,17 +15,16 @@ static const char *const words[SHAPES_ATTRIBUTES][9] = {
     {"red", "green", "blue", "yellow", "purple", "cyan", "white", "black"},
     {"circle", "square", "triangle", "cross", "ring"},
     {"middle", "top left", "top right", "bottom left", "bottom right"},
-    {"white", "black", "grey", "blue", "green", "yellow"},
+    {"white", "black", "red", "green", "blue", "yellow"},
 };
 
-static const double radius[] = {0.18, 0.28};
+static const double radius[] = {0.21, 0.30};
 static const double place_x[] = {0.5, 0.3, 0.7, 0.3, 0.7}, place_y[] = {0.5, 0.3, 0.3, 0.7, 0.7};
 
 /* Well inside 0..255, so that shade and grain are not cut off. */
 static const struct { const char *word; uint8_t rgb[3]; } colours[] = {
     {"red", {220, 36, 36}},    {"green", {36, 170, 56}},   {"blue", {40, 64, 220}},   {"yellow", {220, 208, 36}},
     {"purple", {176, 48, 196}}, {"cyan", {44, 196, 208}},  {"white", {222, 222, 222}}, {"black", {30, 30, 30}},
-    {"grey", {126, 126, 126}},
 };
 
 const char *shapes_attribute(int attribute)
@@ -193,13 +192,13 @@ static bool inside(int shape, double x, double y)
 
     switch (shape) {
     case 0:
-        return square <= 1;
+        return square <= 0.85;
     case 1:
-        return ax <= 0.92 && ay <= 0.92;
+        return ax <= 1 && ay <= 1;
     case 2:
         return y <= 0.9 && ax <= (y + 1) * 0.56;
     case 3:
-        return (ax <= 0.3 && ay <= 1.02) || (ay <= 0.3 && ax <= 1.02);
+        return (ax <= 0.29 && ay <= 1.02) || (ay <= 0.29 && ax <= 1.02);
     default:
         return square <= 1.05 && square >= 0.36;
     }

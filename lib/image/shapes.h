@@ -21,7 +21,7 @@
 
 enum shapes_attribute { SHAPES_SIZE, SHAPES_COLOUR, SHAPES_SHAPE, SHAPES_PLACE, SHAPES_BACKGROUND, SHAPES_ATTRIBUTES };
 
-#define SHAPES_COUNT 2150     /* scenes */
+#define SHAPES_COUNT 2100     /* scenes */
 #define SHAPES_CAPTION_MAX 80 /* bytes of a caption with its NUL */
 #define SHAPES_WORDINGS 3
 #define SHAPES_SIDE_MIN 16

@@ -58,8 +58,8 @@ setup() {
 }
 
 @test "shapes-judge: a picture without a drawing counts as wrong" {
-    { printf 'P6 32 32 255\n'; head -c 3072 /dev/zero | tr '\0' '\176'; } > k.ppm
-    echo "a small red circle in the middle on grey" > k.txt
+    { printf 'P6 32 32 255\n'; head -c 3072 /dev/zero | tr '\0' '\036'; } > k.ppm
+    echo "a small red circle in the middle on black" > k.txt
     tar cf x.tar k.ppm k.txt
     run shapes-judge x.tar
     [ "$status" = 0 ]
