@@ -29,8 +29,8 @@ stage() { # name, command...
 
 world() {
     shapes-make -q --count "$count" --size 32 --seed 1 --split train -o "$out/pairs.tar"
-    shapes-make -q --count $((drawn * 212)) --size 32 --seed 2 --split held-out -o "$out/held-out.tar"
-    shapes-make -q --count $((drawn * 212)) --seed 2 --split held-out --captions --keyed -o "$out/held-out.tsv"
+    shapes-make -q --count $((drawn * 207)) --size 32 --seed 2 --split held-out -o "$out/held-out.tar"
+    shapes-make -q --count $((drawn * 207)) --seed 2 --split held-out --captions --keyed -o "$out/held-out.tsv"
 }
 
 codebook_judged() {
