@@ -21,8 +21,8 @@
 static struct dvae_config shape = {.channels = 3};
 static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu";
 static struct train_options o = {.program = "dvae-train", .average_every = 1, .keep = 2, .max_skips = 100};
-static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
-static double beta, tau, tau_end, dither;
+static int64_t dither_steps, beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
+static double beta, tau, tau_end, dither, dither_end;
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 1e-4, .over = -1};
 static bool flip, no_flip, keep_going, dry_run;
 static struct tool_list val;
@@ -42,6 +42,8 @@ static const struct tool_option options[] = {
     {0, "tau-end", OPT_REAL, "X", "and at the end of its half cosine", &tau_end, 1e-3, 100, 0},
     {0, "tau-steps", OPT_INT, "N", "updates of that cosine", &tau_steps, 0, 1e15, 0},
     {0, "dither", OPT_REAL, "X", "uniform noise of +-X on pixels of 0..1; flat pictures need it", &dither, 0, 1, 0},
+    {0, "dither-end", OPT_REAL, "X", "and at the end of its half cosine", &dither_end, 0, 1, 0},
+    {0, "dither-steps", OPT_INT, "N", "updates of that cosine", &dither_steps, 0, 1e15, 0},
     {0, "prepare", OPT_CHOICE, "HOW", "how a picture becomes size x size", &prepare, 0, 0, "train|prior|eval"},
     {0, "flip", OPT_FLAG, 0, "mirror half of all pictures (with --prepare train)", &flip, 0, 0, 0},
     {0, "no-flip", OPT_FLAG, 0, "never mirror a picture, whatever the preset says", &no_flip, 0, 0, 0},
@@ -60,8 +62,7 @@ struct trainer {
     struct dvae *dvae;
     struct dvae_watch watch;
     struct pool *pool, *val;
-    int64_t *index;  /* owned: pictures of a batch, and their visits */
-    uint64_t *visit;
+    struct pool_pick *pick; /* owned: of a batch */
 };
 
 /* ---- the loop's questions ---------------------------------------------------------------------------------------- */
@@ -78,6 +79,11 @@ static struct dvae_relax relax_at(int64_t t)
                                .rng = {(uint64_t)seed, RNG_GUMBEL}, .step = (uint64_t)t};
 }
 
+static double dither_at(int64_t t)
+{
+    return schedule_cosine(dither, dither_end, dither_steps, t);
+}
+
 static int micro(void *self, int64_t t, int64_t first, int64_t count, int64_t total, double *loss)
 {
     struct trainer *s = self;
@@ -89,13 +95,12 @@ static int micro(void *self, int64_t t, int64_t first, int64_t count, int64_t to
 
     how.first = first - t * o.batch;
     how.total = total;
-    for (int64_t i = 0; i < count; i++) {
-        s->index[i] = (int64_t)order_example((uint64_t)seed, (uint64_t)n, (uint64_t)(first + i));
-        s->visit[i] = (uint64_t)((first + i) / n);
-    }
-    if ((rc = pool_batch(s->pool, w->rgb, s->index, s->visit, count)) != 0)
+    for (int64_t i = 0; i < count; i++)
+        s->pick[i] = (struct pool_pick){(int64_t)order_example((uint64_t)seed, (uint64_t)n, (uint64_t)(first + i)),
+                                        (uint64_t)((first + i) / n)};
+    if ((rc = pool_batch(s->pool, w->rgb, s->pick, count)) != 0)
         return rc;
-    dvae_map(w->pixels, w->rgb, count * values, dither, (struct rng){(uint64_t)seed, RNG_DITHER}, (uint64_t)t,
+    dvae_map(w->pixels, w->rgb, count * values, dither_at(t), (struct rng){(uint64_t)seed, RNG_DITHER}, (uint64_t)t,
              (uint64_t)(how.first * values));
     if ((rc = dvae_learn(s->dvae, &parts, w->pixels, count, &how)) != 0 ||
         (rc = dvae_last_codes(s->dvae, w->codes, count)) != 0)
@@ -115,14 +120,12 @@ static int measure(struct trainer *s, struct pool *pool, int64_t n, int64_t t, j
     n = n < pool_count(pool) ? n : pool_count(pool);
     for (int64_t done = 0, count; rc == 0 && done < n; done += count) {
         count = n - done < at_once() ? n - done : at_once();
-        for (int64_t i = 0; i < count; i++) {
-            s->index[i] = done + i;
-            s->visit[i] = 0;
-        }
+        for (int64_t i = 0; i < count; i++)
+            s->pick[i] = (struct pool_pick){done + i, 0};
         how.step = UINT64_MAX - (uint64_t)done;
         how.total = count;
-        if ((rc = pool_batch(pool, s->watch.rgb, s->index, s->visit, count)) == 0)
-            rc = dvae_score_add(&score, &s->watch, s->dvae, count, dither, &how);
+        if ((rc = pool_batch(pool, s->watch.rgb, s->pick, count)) == 0)
+            rc = dvae_score_add(&score, &s->watch, s->dvae, count, dither_at(t), &how);
     }
     if (rc == 0)
         dvae_score_line(&score, &shape, line, prefix);
@@ -248,9 +251,7 @@ static int train(struct trainer *s)
         rc = ERR_IO;
     if (rc != 0)
         goto out;
-    s->index = calloc((size_t)at_once(), sizeof *s->index);
-    s->visit = calloc((size_t)at_once(), sizeof *s->visit);
-    if (!s->index || !s->visit)
+    if (!(s->pick = calloc((size_t)at_once(), sizeof *s->pick)))
         rc = err_set(ERR_NOMEM, "no memory");
     if (rc != 0 || (rc = dvae_create(&s->dvae, &s->dev, &shape, DVAE_LEARN, at_once())) != 0 ||
         (rc = dvae_watch_init(&s->watch, &shape, at_once())) != 0 || (rc = dvae_start(s->dvae, (uint64_t)seed)) != 0)
@@ -289,8 +290,7 @@ int main(int argc, char **argv)
     dvae_free(s.dvae);
     pool_close(s.pool);
     pool_close(s.val);
-    free(s.index);
-    free(s.visit);
+    free(s.pick);
     device_close(&s.dev);
     return tool_finish(&tool, rc);
 }

@@ -74,7 +74,7 @@ int pool_get(const struct pool *p, uint8_t *rgb, int64_t i, uint64_t visit)
     return rc == 0 ? 0 : err_at(rc, "%s", e->key);
 }
 
-int pool_batch(const struct pool *p, uint8_t *rgb, const int64_t *i, const uint64_t *visit, int64_t count)
+int pool_batch(const struct pool *p, uint8_t *rgb, const struct pool_pick *pick, int64_t count)
 {
     char text[512] = "";
     int64_t bad = count;
@@ -82,7 +82,7 @@ int pool_batch(const struct pool *p, uint8_t *rgb, const int64_t *i, const uint6
 
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t k = 0; k < count; k++) {
-        int code = pool_get(p, rgb + (size_t)k * picture_bytes(p), i[k], visit[k]);
+        int code = pool_get(p, rgb + (size_t)k * picture_bytes(p), pick[k].i, pick[k].visit);
 
 #pragma omp critical(pool_batch)
         if (code != 0 && k < bad) { /* the first one, whoever meets it when; reasons belong to threads */

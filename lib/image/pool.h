@@ -40,7 +40,13 @@ const char *pool_key(const struct pool *p, int64_t i);
 
 /* Picture i of its visit (epoch) into rgb[size,size,3]; by any thread. */
 must_check int pool_get(const struct pool *p, uint8_t *rgb, int64_t i, uint64_t visit);
+
+struct pool_pick {
+    int64_t i;
+    uint64_t visit;
+};
+
 /* count of them, by all threads: rgb[count,size,size,3]. */
-must_check int pool_batch(const struct pool *p, uint8_t *rgb, const int64_t *i, const uint64_t *visit, int64_t count);
+must_check int pool_batch(const struct pool *p, uint8_t *rgb, const struct pool_pick *pick, int64_t count);
 
 #endif

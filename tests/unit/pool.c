@@ -83,14 +83,11 @@ static struct pool *open_pool(enum prepare how, size_t memory)
 static uint8_t *all_pictures(const struct pool *p, uint64_t visit)
 {
     uint8_t *rgb = malloc(COUNT * SIDE * SIDE * 3);
-    int64_t index[COUNT];
-    uint64_t visits[COUNT];
+    struct pool_pick pick[COUNT];
 
-    for (int i = 0; i < COUNT; i++) {
-        index[i] = COUNT - 1 - i;
-        visits[i] = visit;
-    }
-    assert_int_equal(pool_batch(p, rgb, index, visits, COUNT), 0);
+    for (int i = 0; i < COUNT; i++)
+        pick[i] = (struct pool_pick){COUNT - 1 - i, visit};
+    assert_int_equal(pool_batch(p, rgb, pick, COUNT), 0);
     return rgb;
 }
 
