@@ -21,8 +21,8 @@
 static struct dvae_config shape = {.channels = 3};
 static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu";
 static struct train_options o = {.program = "dvae-train", .average_every = 1, .keep = 2, .max_skips = 100};
-static int64_t dither_steps, beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
-static double beta, tau, tau_end, dither, dither_end;
+static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
+static double beta, tau, tau_end, dither;
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 1e-4, .over = -1};
 static bool flip, no_flip, keep_going, dry_run;
 static struct tool_list val;
@@ -42,8 +42,6 @@ static const struct tool_option options[] = {
     {0, "tau-end", OPT_REAL, "X", "and at the end of its half cosine", &tau_end, 1e-3, 100, 0},
     {0, "tau-steps", OPT_INT, "N", "updates of that cosine", &tau_steps, 0, 1e15, 0},
     {0, "dither", OPT_REAL, "X", "uniform noise of +-X on pixels of 0..1; flat pictures need it", &dither, 0, 1, 0},
-    {0, "dither-end", OPT_REAL, "X", "and at the end of its half cosine", &dither_end, 0, 1, 0},
-    {0, "dither-steps", OPT_INT, "N", "updates of that cosine", &dither_steps, 0, 1e15, 0},
     {0, "prepare", OPT_CHOICE, "HOW", "how a picture becomes size x size", &prepare, 0, 0, "train|prior|eval"},
     {0, "flip", OPT_FLAG, 0, "mirror half of all pictures (with --prepare train)", &flip, 0, 0, 0},
     {0, "no-flip", OPT_FLAG, 0, "never mirror a picture, whatever the preset says", &no_flip, 0, 0, 0},
@@ -79,11 +77,6 @@ static struct dvae_relax relax_at(int64_t t)
                                .rng = {(uint64_t)seed, RNG_GUMBEL}, .step = (uint64_t)t};
 }
 
-static double dither_at(int64_t t)
-{
-    return schedule_cosine(dither, dither_end, dither_steps, t);
-}
-
 static int micro(void *self, int64_t t, int64_t first, int64_t count, int64_t total, double *loss)
 {
     struct trainer *s = self;
@@ -100,7 +93,7 @@ static int micro(void *self, int64_t t, int64_t first, int64_t count, int64_t to
                                         (uint64_t)((first + i) / n)};
     if ((rc = pool_batch(s->pool, w->rgb, s->pick, count)) != 0)
         return rc;
-    dvae_map(w->pixels, w->rgb, count * values, dither_at(t), (struct rng){(uint64_t)seed, RNG_DITHER}, (uint64_t)t,
+    dvae_map(w->pixels, w->rgb, count * values, dither, (struct rng){(uint64_t)seed, RNG_DITHER}, (uint64_t)t,
              (uint64_t)(how.first * values));
     if ((rc = dvae_learn(s->dvae, &parts, w->pixels, count, &how)) != 0 ||
         (rc = dvae_last_codes(s->dvae, w->codes, count)) != 0)
@@ -125,7 +118,7 @@ static int measure(struct trainer *s, struct pool *pool, int64_t n, int64_t t, j
         how.step = UINT64_MAX - (uint64_t)done;
         how.total = count;
         if ((rc = pool_batch(pool, s->watch.rgb, s->pick, count)) == 0)
-            rc = dvae_score_add(&score, &s->watch, s->dvae, count, dither_at(t), &how);
+            rc = dvae_score_add(&score, &s->watch, s->dvae, count, dither, &how);
     }
     if (rc == 0)
         dvae_score_line(&score, &shape, line, prefix);

@@ -186,7 +186,7 @@ static int put_file(struct picture_out *p, const char *key, uint32_t variant, co
     int rc = name_from_key(&path, p->o.path, key, variant);
 
     if (rc != 0 || (rc = remember(p, path)) != 0) {
-        free(rc ? NULL : path);
+        free(path);
         return rc;
     }
     if ((slash = strrchr(path, '/')) && slash > path) {

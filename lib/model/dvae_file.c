@@ -106,7 +106,7 @@ static int list_tensors(struct dvae_file *f)
 
 static int64_t extent(const struct dvae_file *f, int half, int group, int block, int conv, int axis)
 {
-    char name[64];
+    char name[DVAE_NAME];
     const struct st_tensor *t;
 
     dvae_name(name, half, group, block, conv, "w");

@@ -11,6 +11,8 @@
 
 #include "model/dvae.h"
 
+#define DVAE_NAME 96 /* bytes of a parameter's name */
+
 struct dvae_conv {
     struct param *w, *b; /* borrowed from the table; NULL: no such convolution */
 };
@@ -52,7 +54,7 @@ struct dvae {
     struct device *device;      /* borrowed; NULL: measuring only */
     struct dvae_sizes sizes;
     struct param_table params;  /* item is owned */
-    char (*name)[64];           /* owned: names of the parameters */
+    char (*name)[DVAE_NAME];           /* owned: names of the parameters */
     struct arena weights, gradients, work; /* owned, on the device */
     struct dvae_half encoder, decoder;
     float gain;                 /* of the residual paths */
@@ -67,7 +69,7 @@ struct dvae {
 /* dvae_shape.c: fill the table of parameters (data NULL without a device), place the tensors for count pictures. */
 must_check int dvae_shape(struct dvae *d);
 must_check int dvae_place(struct dvae *d, int64_t count);
-void dvae_name(char name[64], int half, int group, int block, int conv, const char *kind);
+void dvae_name(char name[DVAE_NAME], int half, int group, int block, int conv, const char *kind);
 
 /* dvae_pass.c: forward and backward of a half.  din NULL: the gradient of the input is not wanted. */
 must_check int dvae_forward(struct dvae *d, struct dvae_half *h, bool from_first);

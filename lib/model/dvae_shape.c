@@ -10,18 +10,18 @@
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 /* group 0 is the input convolution, DVAE_GROUPS + 1 the output one; in a block, conv 0 is id_path.  All count from 1. */
-void dvae_name(char name[64], int half, int group, int block, int conv, const char *kind)
+void dvae_name(char name[DVAE_NAME], int half, int group, int block, int conv, const char *kind)
 {
     const char *part = half == 0 ? "encoder" : "decoder";
 
     if (group == 0)
-        snprintf(name, 64, "%s.blocks.input.%s", part, kind);
+        snprintf(name, DVAE_NAME, "%s.blocks.input.%s", part, kind);
     else if (group > DVAE_GROUPS)
-        snprintf(name, 64, "%s.blocks.output.conv.%s", part, kind);
+        snprintf(name, DVAE_NAME, "%s.blocks.output.conv.%s", part, kind);
     else if (conv == 0)
-        snprintf(name, 64, "%s.blocks.group_%d.block_%d.id_path.%s", part, group, block, kind);
+        snprintf(name, DVAE_NAME, "%s.blocks.group_%d.block_%d.id_path.%s", part, group, block, kind);
     else
-        snprintf(name, 64, "%s.blocks.group_%d.block_%d.res_path.conv_%d.%s", part, group, block, conv, kind);
+        snprintf(name, DVAE_NAME, "%s.blocks.group_%d.block_%d.res_path.conv_%d.%s", part, group, block, conv, kind);
 }
 
 static struct param *add_param(struct dvae *d, int block, const struct tensor *shape, bool decay)
