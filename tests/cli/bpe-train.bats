@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 
+load cut_pipe
+
 setup() {
     cd "$BATS_TEST_TMPDIR"
     printf '%s\n' 'an armchair in the shape of an avocado' 'an armchair imitating an avocado' > captions.txt
@@ -81,8 +83,8 @@ setup() {
     [[ "$output" == "bpe-train: stdout: "*"No space left on device" ]]
     run bpe-train -q -o /dev/full captions.txt
     [ "$status" = 1 ]
-    run bash -c 'bpe-train -q captions.txt | head -c 0; echo "${PIPESTATUS[0]}"'
-    [ "$output" = 141 ]
+    run cut_pipe bpe-train -q captions.txt
+    [ "$status" = 141 ]
     run bpe-train nowhere.txt
     [ "$status" = 1 ]
     [ "$output" = "bpe-train: nowhere.txt: cannot open: No such file or directory" ]

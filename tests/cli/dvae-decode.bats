@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 
+load cut_pipe
+
 setup_file() {
     cd "$BATS_FILE_TMPDIR"
     shapes-make -q -n 24 --size 16 -o pairs.tar
@@ -111,7 +113,8 @@ size() { # of a PNG: width height
     run decode text.tok
     [ "$status" = 1 ]
     [[ "$output" == *"image tokens are needed"* ]]
-    decode --ppm "$F/image.tok" | head -c 0
+    run cut_pipe decode --ppm "$F/image.tok"
+    [ "$status" = 141 ]
     for form in --tar --ppm "--grid 3"; do
         run bash -c "dvae-decode -q -j1 -m '$M' $form '$F/image.tok' > /dev/full"
         [ "$status" = 1 ]

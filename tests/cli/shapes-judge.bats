@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 
+load cut_pipe
+
 setup() {
     cd "$BATS_TEST_TMPDIR"
     shapes-make --split held-out -n 30 --size 32 > true.tar
@@ -112,9 +114,8 @@ setup() {
     [[ "$output" == "shapes-judge: "* ]]
     run shapes-judge -o /dev/full true.tar
     [ "$status" = 1 ]
-    shapes-make --split all -n 300 --size 16 > many.tar
-    run bash -c 'shapes-judge --each many.tar | head -c 0; echo "${PIPESTATUS[0]}"'
-    [ "$output" = 141 ]
+    run cut_pipe shapes-judge --each true.tar
+    [ "$status" = 141 ]
 }
 
 @test "shapes-judge: called wrongly" {

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 
+load cut_pipe
+
 setup() { cd "$BATS_TEST_TMPDIR"; }
 
 @test "shapes-make: a tar of pictures and captions, the same for the same seed" {
@@ -71,8 +73,8 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
 }
 
 @test "shapes-make: a cut pipe ends it quietly" {
-    run bash -c 'shapes-make -n 1000000000 | head -c 0; echo "${PIPESTATUS[0]}"'
-    [ "$output" = 141 ]
+    run cut_pipe shapes-make -n 1000000000
+    [ "$status" = 141 ]
     run bash -c 'shapes-make -n 1000000000 --captions | head -1 | wc -l; echo "${PIPESTATUS[0]}"'
     [ "$output" = $'1\n141' ]
 }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 bats_require_minimum_version 1.5.0
 load tok_make
+load cut_pipe
 
 setup() {
     cd "$BATS_TEST_TMPDIR"
@@ -66,8 +67,8 @@ tok-check: nothing.tok: cannot open: No such file or directory" ]
     run bash -c 'tok-check text.tok >/dev/full'
     [ "$status" = 1 ]
     one_line tok-check
-    run bash -c 'tok-check $(yes text.tok | head -3000) 2>err | head -1 >/dev/null; echo ${PIPESTATUS[0]}; cat err'
-    [ "$output" = 141 ]
+    run cut_pipe tok-check text.tok
+    [ "$status" = 141 ] && [ -z "$output" ]
     run tok-check --no-such
     [ "$status" = 2 ]
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 load tok_make
+load cut_pipe
 
 setup() {
     cd "$BATS_TEST_TMPDIR"
@@ -111,7 +112,6 @@ refused() { # line, words
 }
 
 @test "a closed pipe ends it quietly" {
-    tokens image 0 20000 | tok-dump >many.json
-    run bash -c 'tok-load many.json 2>err | head -c 0; echo ${PIPESTATUS[0]}; cat err'
-    [ "$output" = 141 ]
+    run cut_pipe tok-load text.json
+    [ "$status" = 141 ] && [ -z "$output" ]
 }
