@@ -8,6 +8,7 @@
 
 #include "compute/cpu/direct.h"
 #include "compute/cpu/dnnl.h"
+#include "compute/cpu/gemm.h"
 
 static int64_t pixels(tensor_in x)
 {
@@ -70,7 +71,7 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
     struct cpu *cpu = self;
     int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
     const float *kernel = F32(w), *b = bias ? F32(bias) : NULL;
-    struct cpu_dnnl_matmul product = {.m = pixels(x), .n = o, .k = i, .tb = true, .add = how.add, .relu = how.relu};
+    struct gemm product = {pixels(x), o, i, .tb = true, .add = how.add, .relu = how.relu, .gain = how.gain};
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu};
     struct cpu_direct d = direct(x, i, o, k, how);
 
@@ -78,6 +79,8 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
         d.end = (struct product_end){.bias = b, .relu = how.relu};
         return k == 1 ? cpu_pointwise(cpu, F32(y), F32(x), kernel, &d) : cpu_winograd(cpu, F32(y), F32(x), kernel, &d);
     }
+    if (k == 1)
+        return cpu_gemm(cpu, F32(y), F32(x), kernel, b, &product);
     if (how.gain != 1.0f) {
         float *scaled = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *scaled);
 
@@ -90,35 +93,33 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
             b = scaled + weights;
         }
     }
-    return k == 1 ? cpu_dnnl_matmul(cpu->dnnl, F32(y), F32(x), kernel, b, product)
-                  : cpu_dnnl_conv(cpu->dnnl, F32(y), F32(x), kernel, b, shape);
+    return cpu_dnnl_conv(cpu->dnnl, F32(y), F32(x), kernel, b, shape);
 }
 
 int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how)
 {
     struct cpu *cpu = self;
     int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
-    struct cpu_dnnl_matmul product = {.m = pixels(dy), .n = i, .k = o, .add = how.add};
+    struct gemm product = {pixels(dy), i, o, .add = how.add, .gain = how.gain};
     struct cpu_dnnl_conv shape = {dy->shape[0], dy->shape[1], dy->shape[2], o, i, k, how.add, false};
     struct cpu_direct d = direct(dy, o, i, k, how);
-    float *kernel = F32(w);
     int rc;
 
     if (cpu_direct_fits(&d, false)) {
         d.turned = true;
         d.end.mask = mask ? F32(mask) : NULL;
-        return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), kernel, &d) : cpu_winograd(cpu, F32(dx), F32(dy), kernel, &d);
+        return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), F32(w), &d) : cpu_winograd(cpu, F32(dx), F32(dy), F32(w), &d);
     }
-    if (k > 1 || how.gain != 1.0f) {
-        if (!(kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel)))
+    if (k == 1) {
+        rc = cpu_gemm(cpu, F32(dx), F32(dy), F32(w), NULL, &product);
+    } else {
+        float *kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel);
+
+        if (!kernel)
             return ERR_NOMEM;
-        if (k == 1)
-            scale(kernel, F32(w), weights, how.gain);
-        else
-            turn(kernel, F32(w), o, i, k * k, how.gain);
+        turn(kernel, F32(w), o, i, k * k, how.gain);
+        rc = cpu_dnnl_conv(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, shape);
     }
-    rc = k == 1 ? cpu_dnnl_matmul(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, product)
-                : cpu_dnnl_conv(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, shape);
     if (rc == 0 && mask)
         apply_mask(F32(dx), F32(mask), tensor_elements(dx));
     return rc;
@@ -128,7 +129,7 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
 {
     struct cpu *cpu = self;
     int64_t o = dw->shape[0], i = dw->shape[1], k = dw->shape[2], weights = tensor_elements(dw);
-    struct cpu_dnnl_matmul product = {.m = o, .n = i, .k = pixels(x), .ta = true};
+    struct gemm product = {o, i, pixels(x), .ta = true, .add = true, .gain = how.gain};
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false};
     struct cpu_direct d = direct(x, i, o, k, how);
     float *sum;
@@ -137,16 +138,15 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
     if (cpu_direct_fits(&d, true))
         return k == 1 ? cpu_pointwise_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d)
                       : cpu_winograd_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d);
+    if (k == 1) {
+        rc = cpu_gemm(cpu, F32(dw), F32(dy), F32(x), NULL, &product);
+        return rc == 0 ? cpu_add_rows(cpu, F32(db), F32(dy), product.k, o, how.gain) : rc;
+    }
     if (!(sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum)))
         return ERR_NOMEM;
-    rc = k == 1 ? cpu_dnnl_matmul(cpu->dnnl, sum, F32(dy), F32(x), NULL, product)
-                : cpu_dnnl_conv_dw(cpu->dnnl, sum, sum + weights, F32(dy), F32(x), shape);
-    if (rc != 0)
+    if ((rc = cpu_dnnl_conv_dw(cpu->dnnl, sum, sum + weights, F32(dy), F32(x), shape)) != 0)
         return rc;
     add_scaled(F32(dw), sum, weights, how.gain);
-    if (k > 1) {
-        add_scaled(F32(db), sum + weights, o, how.gain);
-        return 0;
-    }
-    return cpu_add_rows(cpu, F32(db), F32(dy), product.k, o, how.gain);
+    add_scaled(F32(db), sum + weights, o, how.gain);
+    return 0;
 }

@@ -14,13 +14,13 @@
 
 #define TABLE_SIZE 256
 
-enum kind { KIND_MATMUL, KIND_CONV, KIND_CONV_DW };
+enum kind { KIND_CONV, KIND_CONV_DW };
 
 /* What a primitive is made for; compared as bytes, so all members have one size. */
 struct key {
     int64_t kind, threads;
     int64_t size[6];
-    int64_t ta, tb, add, relu, bias, packed;
+    int64_t add, relu, bias;
 };
 
 /* The memory objects of a primitive. */
@@ -59,14 +59,6 @@ static md_ref ref(const struct layout *l)
     return l->made ? l->md : NULL;
 }
 
-static dnnl_status_t layout_strides(struct layout *l, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
-{
-    dnnl_status_t s = dnnl_memory_desc_create_with_strides(&l->md, rank, dims, dnnl_f32, strides);
-
-    l->made = s == dnnl_success;
-    return s;
-}
-
 static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
     dnnl_status_t s = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, dnnl_f32, tag);
@@ -89,13 +81,6 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0.0f, 0.0f);
-}
-
-static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
-                                     dnnl_primitive_attr_t attr)
-{
-    return dnnl_matmul_primitive_desc_create(pd, engine, ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]),
-                                             attr);
 }
 
 static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
@@ -126,12 +111,6 @@ static md_ref ref(const struct layout *l)
     return l->made ? &l->md : NULL;
 }
 
-static dnnl_status_t layout_strides(struct layout *l, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
-{
-    l->made = true;
-    return dnnl_memory_desc_init_by_strides(&l->md, rank, dims, dnnl_f32, strides);
-}
-
 static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
 {
     l->made = true;
@@ -151,15 +130,6 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f);
-}
-
-static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
-                                     dnnl_primitive_attr_t attr)
-{
-    dnnl_matmul_desc_t d;
-    dnnl_status_t s = dnnl_matmul_desc_init(&d, ref(&l[SRC]), ref(&l[WEIGHTS]), ref(&l[BIAS]), ref(&l[DST]));
-
-    return s ? s : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
 }
 
 static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const struct layout *l,
@@ -255,24 +225,6 @@ static dnnl_status_t make_memory(struct cpu_dnnl *d, struct prim *p, const_dnnl_
               : make_reorder(&p->reorder, d->engine, ref(&l[PLAIN]), weights);
 }
 
-static dnnl_status_t plan_matmul(struct layout *l, const struct key *k)
-{
-    int64_t m = k->size[0], n = k->size[1], depth = k->size[2];
-    const dnnl_dims_t src = {m, depth}, weights = {depth, n}, bias = {1, n}, dst = {m, n};
-    const dnnl_dims_t src_by = {k->ta ? 1 : depth, k->ta ? m : 1}, weights_by = {k->tb ? 1 : n, k->tb ? depth : 1};
-    const dnnl_dims_t rows_by = {n, 1};
-    dnnl_status_t s;
-
-    if ((s = layout_strides(&l[SRC], 2, src, src_by)) != dnnl_success ||
-        (s = layout_strides(&l[PLAIN], 2, weights, weights_by)) != dnnl_success ||
-        (s = layout_strides(&l[DST], 2, dst, rows_by)) != dnnl_success)
-        return s;
-    if (k->bias && (s = layout_strides(&l[BIAS], 2, bias, rows_by)) != dnnl_success)
-        return s;
-    return k->packed ? layout_tag(&l[WEIGHTS], 2, weights, dnnl_format_tag_any)
-                     : layout_strides(&l[WEIGHTS], 2, weights, weights_by);
-}
-
 static dnnl_status_t plan_conv(struct layout *l, const struct key *k)
 {
     int64_t n = k->size[0], h = k->size[1], w = k->size[2], i = k->size[3], o = k->size[4], kernel = k->size[5];
@@ -296,12 +248,10 @@ static dnnl_status_t make(struct cpu_dnnl *d, struct prim *p)
     const dnnl_dims_t ones = {1, 1}, pad = {(k->size[5] - 1) / 2, (k->size[5] - 1) / 2};
     dnnl_status_t s;
 
-    if ((s = k->kind == KIND_MATMUL ? plan_matmul(l, k) : plan_conv(l, k)) != dnnl_success ||
+    if ((s = plan_conv(l, k)) != dnnl_success ||
         (s = make_attr(&attr, k->add, k->relu)) != dnnl_success)
         goto out;
-    if (k->kind == KIND_MATMUL)
-        s = describe_matmul(&pd, d->engine, l, attr);
-    else if (k->kind == KIND_CONV)
+    if (k->kind == KIND_CONV)
         s = describe_conv(&pd, d->engine, l, ones, pad, attr);
     else if ((s = describe_conv(&forward, d->engine, l, ones, pad, attr)) == dnnl_success)
         s = describe_conv_dw(&pd, d->engine, l, ones, pad, attr, forward);
@@ -413,21 +363,6 @@ static int run(struct cpu_dnnl *d, const struct prim *p, const void *src, const 
     if (p->reorder && dw && (s = run_reorder(d, p, WEIGHTS, PLAIN)) != dnnl_success)
         return refused(s, "a reorder");
     return 0;
-}
-
-int cpu_dnnl_matmul(struct cpu_dnnl *d, float *y, const float *a, const float *b, const float *bias,
-                    struct cpu_dnnl_matmul shape)
-{
-    struct key key = {.kind = KIND_MATMUL, .size = {shape.m, shape.n, shape.k}, .ta = shape.ta, .tb = shape.tb,
-                      .add = shape.add, .relu = shape.relu, .bias = bias != NULL};
-    struct prim *p;
-    int rc;
-
-    /* A weight gradient's operands are both large and used once; other products read b often. */
-    key.packed = !shape.ta && shape.m >= 32;
-    if ((rc = find(d, &p, &key)) != 0)
-        return rc;
-    return run(d, p, a, b, bias, y);
 }
 
 int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, const float *bias,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dnnl.h -- oneDNN behind one door: f32 products and convolutions, primitives kept by shape.
+/* dnnl.h -- oneDNN behind one door: f32 convolutions, primitives kept by shape.
  *
- *   cpu_dnnl_matmul    y = act( A(a) B(b) + bias (+ y if add) )
  *   cpu_dnnl_conv      y = act( conv(x, w) + bias (+ y if add) )      stride 1, padding (k-1)/2, NHWC, w [O,I,K,K]
  *   cpu_dnnl_conv_dw   dw = sum over positions of dy x;  db = sum of dy            replaced, not added to
  *
@@ -23,12 +22,6 @@
 
 struct cpu_dnnl;
 
-struct cpu_dnnl_matmul {
-    int64_t m, n, k;
-    bool ta, tb;    /* a is [k,m], b is [n,k] */
-    bool add, relu;
-};
-
 struct cpu_dnnl_conv {
     int64_t n, h, w, i, o, k;
     bool add, relu; /* cpu_dnnl_conv only */
@@ -37,9 +30,6 @@ struct cpu_dnnl_conv {
 must_check int cpu_dnnl_create(struct cpu_dnnl **dnnl);
 void cpu_dnnl_free(struct cpu_dnnl *dnnl);
 
-/* bias [n] may be NULL */
-must_check int cpu_dnnl_matmul(struct cpu_dnnl *dnnl, float *y, const float *a, const float *b, const float *bias,
-                               struct cpu_dnnl_matmul shape);
 /* bias [o] may be NULL */
 must_check int cpu_dnnl_conv(struct cpu_dnnl *dnnl, float *y, const float *x, const float *w, const float *bias,
                              struct cpu_dnnl_conv shape);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* matmul.c -- oneDNN's products; the sum over rows is ours.
+/* matmul.c -- products (gemm.h) and sums over rows.
  *
  * Rows are summed in blocks of fixed size, each block by one thread in order, the blocks added in order: the result does
  * not depend on the number of threads.
@@ -8,18 +8,17 @@
 
 #include <string.h>
 
-#include "compute/cpu/dnnl.h"
+#include "compute/cpu/gemm.h"
 
 #define ROW_BLOCK 256 /* rows summed by one thread */
 #define COLUMNS 64    /* columns kept in registers */
 
 int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how)
 {
-    struct cpu *cpu = self;
-    struct cpu_dnnl_matmul shape = {.m = y->shape[0], .n = y->shape[1], .k = a->shape[how.ta ? 0 : 1], .ta = how.ta,
-                                    .tb = how.tb, .add = how.add};
+    struct gemm shape = {.m = y->shape[0], .n = y->shape[1], .k = a->shape[how.ta ? 0 : 1], .ta = how.ta, .tb = how.tb,
+                         .add = how.add, .gain = 1.0f};
 
-    return cpu_dnnl_matmul(cpu->dnnl, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, shape);
+    return cpu_gemm(self, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
 }
 
 /* sum[0..count) = the sum of that many columns over rows; x is at the first column, count at most COLUMNS. */

@@ -35,7 +35,7 @@ typedef float half_near __attribute__((vector_size(32), aligned(4), may_alias));
 #ifdef __clang__
 #define UNROLL _Pragma("unroll")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 #define PRODUCT_END(name, type, integers)                                                                              \

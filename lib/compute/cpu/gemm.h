@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* gemm.h -- products of matrices from memory, f32.
+ *
+ *   y[m][n] = act( (y[m][n] +) gain * (sum over k of A(a)[m][k] B(b)[k][n] + bias[n]) )
+ *
+ * Shapes   y [m,n]   a [m,k] or, with ta, [k,m]   b [k,n] or, with tb, [n,k]   bias [n] or NULL
+ * Memory   nothing overlaps; takes the scratch: GEMM_DEPTH rows of b and, with ta, a block of a for each thread
+ * Order    each sum runs over k from 0 upwards, in stretches of GEMM_DEPTH that are added to y in turn: the same bytes for
+ *          any number of threads, since only y is divided among them
+ * Errors   ERR_NOMEM
+ */
+#ifndef COMPUTE_CPU_GEMM_H
+#define COMPUTE_CPU_GEMM_H
+
+#include "compute/cpu/cpu.h"
+
+#define GEMM_DEPTH 256
+
+struct gemm {
+    int64_t m, n, k;
+    bool ta, tb;
+    bool add;
+    bool relu;
+    float gain;
+};
+
+must_check int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how);
+
+#endif
