@@ -37,6 +37,12 @@ tiny() { dvae-train -q -j1 --preset tiny --lr-over 15 "$@"; }
          <(jq -c 'del(.examples_per_s, .loss, .nll, .kl, .codes, .perplexity)' two/log.jsonl | tail -1)
 }
 
+@test "dvae-train: the same bytes for any number of threads" {
+    tiny --steps 3 --init 24 -o one "$P"
+    tiny --steps 3 --init 24 -j 3 -o three "$P"
+    cmp one/ckpt-00000003/state.safetensors three/ckpt-00000003/state.safetensors
+}
+
 @test "dvae-train: micro batches draw the same noise, so the loss is the same" {
     tiny --steps 2 --log-every 1 -o one "$P"
     tiny --steps 2 --log-every 1 --micro 3 -o two "$P"

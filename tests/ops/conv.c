@@ -192,7 +192,7 @@ static void test_gradient(void **state)
     }
 }
 
-/* Our own kernels add in an order that does not depend on the number of threads. */
+/* The order of adding does not depend on the number of threads: our own kernels, products, oneDNN's slices. */
 static void same_bytes(struct harness *hp, const struct shape *s)
 {
     struct harness h = *hp;
@@ -221,13 +221,14 @@ static void same_bytes(struct harness *hp, const struct shape *s)
 
 static void test_threads(void **state)
 {
-    static const struct shape own[] = {{2, 32, 31, 8, 16, 3}, {1, 41, 40, 24, 8, 1}};
+    static const struct shape cases[] = {{2, 32, 31, 8, 16, 3}, {1, 41, 40, 24, 8, 1}, {3, 17, 16, 120, 100, 1},
+                                          {16, 33, 32, 3, 16, 7}, {5, 9, 9, 22, 20, 3}};
     struct harness h;
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        same_bytes(&h, &own[0]);
-        same_bytes(&h, &own[1]);
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+            same_bytes(&h, &cases[k]);
         h_close(&h);
     }
 }

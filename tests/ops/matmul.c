@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "compute/matmul.h"
 
+#include "base/par.h"
 #include "harness.h"
 
 #define BOUND 2e-6 /* f32 sums of up to a few hundred products, and of thousands of rows */
 
 static const int64_t sizes[][3] = {{1, 1, 1}, {1, 17, 3}, {7, 1, 5}, {2, 3, 1}, {33, 65, 17}, {128, 64, 257},
-                                   {31, 16, 64}, {257, 129, 31}};
+                                   {31, 16, 64}, {257, 129, 31}, {45, 50, 515}};
 
 static void reference(double *y, const float *a, const float *b, const float *bias, int64_t m, int64_t n, int64_t k,
                       struct matmul how)
@@ -114,6 +115,33 @@ static void test_sum_rows(void **state)
     }
 }
 
+/* Each sum is one thread's, in the same order, whatever their number. */
+static void test_threads(void **state)
+{
+    static const int64_t shapes[][3] = {{29, 33, 700}, {130, 40, 513}}; /* M, N, K */
+    int before = par_threads();
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int s = 0; s < 4; s++) {
+            int64_t m = shapes[s / 2][0], n = shapes[s / 2][1], k = shapes[s / 2][2];
+            struct matmul how = {.ta = s % 2, .tb = s % 2 == 0};
+            struct tensor a = how.ta ? h_random(&h, 1.0f, k, m) : h_random(&h, 1.0f, m, k);
+            struct tensor b = how.tb ? h_random(&h, 1.0f, n, k) : h_random(&h, 1.0f, k, n);
+            struct tensor y[2] = {h_zeros(&h, m, n), h_zeros(&h, m, n)};
+
+            for (int t = 0; t < 2; t++) {
+                par_set_threads(1 + 2 * t);
+                assert_int_equal(op_matmul(&h.dev, &y[t], &a, &b, NULL, how), 0);
+            }
+            assert_memory_equal(y[0].data, y[1].data, tensor_bytes(&y[0]));
+        }
+        h_close(&h);
+    }
+    par_set_threads(before);
+}
+
 static void test_refuses(void **state)
 {
     struct harness h;
@@ -143,8 +171,8 @@ static void test_devices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_gradient),
-                                       cmocka_unit_test(test_sum_rows), cmocka_unit_test(test_refuses),
-                                       cmocka_unit_test(test_devices)};
+                                       cmocka_unit_test(test_sum_rows), cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_refuses), cmocka_unit_test(test_devices)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,14 @@ int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in m
     return rc;
 }
 
+/* Pictures are summed in as many slices, each by one thread, then in order: more where the sums are small. */
+static int dw_slices(int64_t weights, int64_t n)
+{
+    int64_t most = (1 << 22) / weights, slices = most < 4 ? 4 : most > 32 ? 32 : most;
+
+    return (int)(slices < n ? slices : n);
+}
+
 int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how)
 {
     struct cpu *cpu = self;
@@ -133,7 +141,7 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
     struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false};
     struct cpu_direct d = direct(x, i, o, k, how);
     float *sum;
-    int rc;
+    int slices, rc;
 
     if (cpu_direct_fits(&d, true))
         return k == 1 ? cpu_pointwise_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d)
@@ -142,11 +150,14 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
         rc = cpu_gemm(cpu, F32(dw), F32(dy), F32(x), NULL, &product);
         return rc == 0 ? cpu_add_rows(cpu, F32(db), F32(dy), product.k, o, how.gain) : rc;
     }
-    if (!(sum = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *sum)))
+    slices = dw_slices(weights, shape.n);
+    if (!(sum = cpu_scratch(cpu, (size_t)((weights + o) * slices) * sizeof *sum)))
         return ERR_NOMEM;
-    if ((rc = cpu_dnnl_conv_dw(cpu->dnnl, sum, sum + weights, F32(dy), F32(x), shape)) != 0)
+    if ((rc = cpu_dnnl_conv_dw(cpu->dnnl, sum, F32(dy), F32(x), shape, slices)) != 0)
         return rc;
-    add_scaled(F32(dw), sum, weights, how.gain);
-    add_scaled(F32(db), sum + weights, o, how.gain);
+    for (int s = 0; s < slices; s++, sum += weights + o) {
+        add_scaled(F32(dw), sum, weights, how.gain);
+        add_scaled(F32(db), sum + weights, o, how.gain);
+    }
     return 0;
 }

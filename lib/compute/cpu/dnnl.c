@@ -19,6 +19,7 @@ enum kind { KIND_CONV, KIND_CONV_DW };
 /* What a primitive is made for; compared as bytes, so all members have one size. */
 struct key {
     int64_t kind, threads;
+    int64_t slice; /* concurrent calls need a primitive each, since it holds memory objects and scratch */
     int64_t size[6];
     int64_t add, relu, bias;
 };
@@ -31,16 +32,14 @@ struct prim {
     dnnl_primitive_t run;      /* owned */
     dnnl_primitive_t reorder;  /* owned; NULL: WEIGHTS are used as they lie */
     dnnl_memory_t memory[MEMORIES]; /* owned; NULL: not used.  PLAIN: the caller's weights, WEIGHTS: the primitive's */
-    size_t scratch_size;
+    dnnl_stream_t stream;      /* owned */
+    void *scratch;             /* owned */
     struct prim *next;         /* owned: the same hash */
 };
 
 struct cpu_dnnl {
     dnnl_engine_t engine;
-    dnnl_stream_t stream;
     struct prim *table[TABLE_SIZE]; /* owned */
-    void *scratch;                  /* owned */
-    size_t scratch_size;
 };
 
 /* ---- the two versions ---- */
@@ -204,10 +203,12 @@ static dnnl_status_t make_memory(struct cpu_dnnl *d, struct prim *p, const_dnnl_
     bool dw = p->key.kind == KIND_CONV_DW;
     md_ref weights = dnnl_primitive_desc_query_md(pd, dw ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
     md_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    size_t scratch_size = dnnl_memory_desc_get_size(scratch);
     bool packed = !dnnl_memory_desc_equal(weights, ref(&l[PLAIN]));
     dnnl_status_t s;
 
-    p->scratch_size = dnnl_memory_desc_get_size(scratch);
+    if (scratch_size > 0 && !(p->scratch = aligned_alloc(64, (scratch_size + 63) / 64 * 64)))
+        return dnnl_out_of_memory;
     if ((s = dnnl_memory_create(&p->memory[SRC], ref(&l[SRC]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
         (s = dnnl_memory_create(&p->memory[DST], ref(&l[DST]), d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
         (s = dnnl_memory_create(&p->memory[SCRATCH], scratch, d->engine, DNNL_MEMORY_NONE)) != dnnl_success ||
@@ -257,7 +258,8 @@ static dnnl_status_t make(struct cpu_dnnl *d, struct prim *p)
         s = describe_conv_dw(&pd, d->engine, l, ones, pad, attr, forward);
     if (s != dnnl_success)
         goto out;
-    if ((s = dnnl_primitive_create(&p->run, pd)) == dnnl_success)
+    if ((s = dnnl_primitive_create(&p->run, pd)) == dnnl_success &&
+        (s = dnnl_stream_create(&p->stream, d->engine, dnnl_stream_default_flags)) == dnnl_success)
         s = make_memory(d, p, pd, l);
 out:
     if (pd)
@@ -280,18 +282,10 @@ static void prim_free(struct prim *p)
     for (int i = 0; i < MEMORIES; i++)
         if (p->memory[i])
             dnnl_memory_destroy(p->memory[i]);
+    if (p->stream)
+        dnnl_stream_destroy(p->stream);
+    free(p->scratch);
     free(p);
-}
-
-static int grow_scratch(struct cpu_dnnl *d, size_t size)
-{
-    if (size <= d->scratch_size)
-        return 0;
-    size = (size + 4095) / 4096 * 4096;
-    free(d->scratch);
-    d->scratch = aligned_alloc(64, size);
-    d->scratch_size = d->scratch ? size : 0;
-    return d->scratch ? 0 : err_set(ERR_NOMEM, "no memory for %zu bytes of scratch", size);
 }
 
 /* The primitive of a key: found, or made. */
@@ -321,21 +315,20 @@ static int find(struct cpu_dnnl *d, struct prim **found, struct key *key)
     p->next = *slot;
     *slot = p;
     *found = p;
-    return grow_scratch(d, p->scratch_size);
+    return 0;
 }
 
 /* ---- running it ---- */
 
-static dnnl_status_t run_reorder(struct cpu_dnnl *d, const struct prim *p, int from, int to)
+static dnnl_status_t run_reorder(const struct prim *p, int from, int to)
 {
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, p->memory[from]}, {DNNL_ARG_TO, p->memory[to]}};
 
-    return dnnl_primitive_execute(p->reorder, d->stream, 2, args);
+    return dnnl_primitive_execute(p->reorder, p->stream, 2, args);
 }
 
-/* src, weights, bias and dst in the caller's memory; weights are an output of KIND_CONV_DW. */
-static int run(struct cpu_dnnl *d, const struct prim *p, const void *src, const void *weights, const void *bias,
-               const void *dst)
+/* src, weights, bias and dst in the caller's memory; weights and bias are outputs of KIND_CONV_DW. */
+static dnnl_status_t run(const struct prim *p, const void *src, const void *weights, const void *bias, const void *dst)
 {
     bool dw = p->key.kind == KIND_CONV_DW;
     const dnnl_exec_arg_t args[] = {
@@ -349,20 +342,18 @@ static int run(struct cpu_dnnl *d, const struct prim *p, const void *src, const 
 
     if ((s = dnnl_memory_set_data_handle(p->memory[SRC], (void *)(uintptr_t)src)) != dnnl_success ||
         (s = dnnl_memory_set_data_handle(p->memory[DST], (void *)(uintptr_t)dst)) != dnnl_success ||
-        (s = dnnl_memory_set_data_handle(p->memory[SCRATCH], d->scratch)) != dnnl_success ||
+        (s = dnnl_memory_set_data_handle(p->memory[SCRATCH], p->scratch)) != dnnl_success ||
         (s = dnnl_memory_set_data_handle(p->memory[p->reorder ? PLAIN : WEIGHTS], (void *)(uintptr_t)weights)) !=
             dnnl_success)
-        return refused(s, "a memory object");
+        return s;
     if (p->memory[BIAS] &&
         (s = dnnl_memory_set_data_handle(p->memory[BIAS], (void *)(uintptr_t)bias)) != dnnl_success)
-        return refused(s, "a memory object");
-    if (p->reorder && !dw && (s = run_reorder(d, p, PLAIN, WEIGHTS)) != dnnl_success)
-        return refused(s, "a reorder");
-    if ((s = dnnl_primitive_execute(p->run, d->stream, p->memory[BIAS] ? 5 : 4, args)) != dnnl_success)
-        return refused(s, "a primitive");
-    if (p->reorder && dw && (s = run_reorder(d, p, WEIGHTS, PLAIN)) != dnnl_success)
-        return refused(s, "a reorder");
-    return 0;
+        return s;
+    if (p->reorder && !dw && (s = run_reorder(p, PLAIN, WEIGHTS)) != dnnl_success)
+        return s;
+    if ((s = dnnl_primitive_execute(p->run, p->stream, p->memory[BIAS] ? 5 : 4, args)) != dnnl_success)
+        return s;
+    return p->reorder && dw ? run_reorder(p, WEIGHTS, PLAIN) : dnnl_success;
 }
 
 int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, const float *bias,
@@ -371,24 +362,48 @@ int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, 
     struct key key = {.kind = KIND_CONV, .size = {shape.n, shape.h, shape.w, shape.i, shape.o, shape.k},
                       .add = shape.add, .relu = shape.relu, .bias = bias != NULL};
     struct prim *p;
+    dnnl_status_t s;
     int rc;
 
     if ((rc = find(d, &p, &key)) != 0)
         return rc;
-    return run(d, p, x, w, bias, y);
+    s = run(p, x, w, bias, y);
+    return s == dnnl_success ? 0 : refused(s, "a convolution");
 }
 
-int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *dw, float *db, const float *dy, const float *x,
-                     struct cpu_dnnl_conv shape)
+int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *sum, const float *dy, const float *x, struct cpu_dnnl_conv shape, int slices)
 {
-    struct key key = {.kind = KIND_CONV_DW, .size = {shape.n, shape.h, shape.w, shape.i, shape.o, shape.k},
-                      .bias = db != NULL};
-    struct prim *p;
-    int rc;
+    int64_t in = shape.h * shape.w * shape.i, out = shape.h * shape.w * shape.o;
+    int64_t weights = shape.o * shape.i * shape.k * shape.k;
+    int threads = par_threads(), rc = 0;
+    struct prim **p = calloc((size_t)slices, sizeof *p);
+    dnnl_status_t failed = dnnl_success;
 
-    if ((rc = find(d, &p, &key)) != 0)
+    if (!p)
+        return err_set(ERR_NOMEM, "no memory for %d slices", slices);
+    par_set_threads(1); /* a primitive is made for the threads that it may use */
+    for (int i = 0; i < slices && rc == 0; i++) {
+        int64_t first = i * shape.n / slices, last = (i + 1) * shape.n / slices;
+        struct key key = {.kind = KIND_CONV_DW, .slice = i, .bias = 1,
+                          .size = {last - first, shape.h, shape.w, shape.i, shape.o, shape.k}};
+
+        rc = find(d, &p[i], &key);
+    }
+    par_set_threads(threads);
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < (rc == 0 ? slices : 0); i++) {
+        int64_t first = i * shape.n / slices;
+        float *to = sum + i * (weights + shape.o);
+        dnnl_status_t s = run(p[i], x + first * in, to, to + weights, dy + first * out);
+
+        if (s != dnnl_success)
+#pragma omp atomic write
+            failed = s;
+    }
+    free(p);
+    if (rc != 0)
         return rc;
-    return run(d, p, x, dw, db, dy);
+    return failed == dnnl_success ? 0 : refused(failed, "a convolution's gradient");
 }
 
 int cpu_dnnl_create(struct cpu_dnnl **dnnl)
@@ -399,8 +414,7 @@ int cpu_dnnl_create(struct cpu_dnnl **dnnl)
     *dnnl = NULL;
     if (!d)
         return err_set(ERR_NOMEM, "no memory for oneDNN");
-    if ((s = dnnl_engine_create(&d->engine, dnnl_cpu, 0)) != dnnl_success ||
-        (s = dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags)) != dnnl_success) {
+    if ((s = dnnl_engine_create(&d->engine, dnnl_cpu, 0)) != dnnl_success) {
         cpu_dnnl_free(d);
         return refused(s, "opening");
     }
@@ -419,10 +433,7 @@ void cpu_dnnl_free(struct cpu_dnnl *d)
             next = p->next;
             prim_free(p);
         }
-    if (d->stream)
-        dnnl_stream_destroy(d->stream);
     if (d->engine)
         dnnl_engine_destroy(d->engine);
-    free(d->scratch);
     free(d);
 }
