@@ -20,7 +20,7 @@ static struct train_options run = {.program = "prior-train", .steps = 430000, .b
                                    .log_every = 50, .save_every = 1000, .validate_every = 1000, .keep = 3, .max_skips = 100,
                                    .clip = 4, .average = 0.99};
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.96, .decay = 4.5e-2};
-static double eps = 1e-8, v_max = 5, dropout = 0.1;
+static double eps = 1e-8, v_max = 5, dropout = 0.1, init_scale = 1;
 static int64_t threads, seed, val_pairs = 1024;
 static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu";
 static struct tool_list val, halve;
@@ -40,6 +40,7 @@ static const struct tool_option options[] = {
     {0, "image-vocab", OPT_INT, "N", "image vocabulary; 0: the shards', else 8192", &shape.image_vocab, 0, 65536, 0},
     {0, "grid-h", OPT_INT, "N", "rows of codes; 0: the shards', else 32", &shape.grid_h, 0, 1024, 0},
     {0, "grid-w", OPT_INT, "N", "columns of codes; 0: the shards', else 32", &shape.grid_w, 0, 1024, 0},
+    {0, "init-scale", OPT_REAL, "X", "spread of the first weights, in those of Child et al.", &init_scale, 1e-3, 1e3, 0},
     {0, "bpe", OPT_STRING, "FILE", "encode captions anew with this tokenizer", &tokenizer, 0, 0, 0},
     {0, "bpe-dropout", OPT_REAL, "P", "probability of passing over a merge, with --bpe", &dropout, 0, 0.99, 0},
     TRAIN_OPTIONS(run, adam, "pairs"),
@@ -57,14 +58,14 @@ static const struct tool_option options[] = {
     TOOL_END
 };
 
-#define SMALL "lr = 2e-3\nlr-over = -1\nbatch = 64\naverage-every = 1\n"
+#define SMALL "lr = 2e-3\nlr-over = -1\nbatch = 64\naverage-every = 1\ninit-scale = 4\n"
 
 static const struct tool_preset presets[] = {
     {"dalle-12b", "micro = 1"},
     {"dalle-5.6b", "width = 2688\nheads = 42\nmicro = 1"},
     {"dalle-2.8b", "width = 1920\nheads = 30\nmicro = 1"},
-    {"small", SMALL "layers = 4\nwidth = 192\nheads = 3\nsteps = 2000\nwarmup = 100\nsave-every = 500\nvalidate-every = 200"},
-    {"tiny", SMALL "layers = 2\nwidth = 64\nheads = 2\nbatch = 16\nsteps = 100\nwarmup = 10\naverage = 0.9\nlog-every = 10"},
+    {"small", SMALL "layers = 4\nwidth = 192\nheads = 12\nsteps = 2000\nwarmup = 100\nsave-every = 500\nvalidate-every = 200"},
+    {"tiny", SMALL "layers = 2\nwidth = 64\nheads = 4\nbatch = 16\nsteps = 100\nwarmup = 10\naverage = 0.9\nlog-every = 10"},
     {NULL, NULL}};
 
 static struct tool tool = {.name = "prior-train", .args = "SHARD...", .what = "learn the prior from shards of tokens",
@@ -201,7 +202,7 @@ static int learn(struct job *j)
     run.config_json = config;
     if (rc == 0 && (rc = config && line ? tok_provenance_merge(&header, line) : err_set(ERR_NOMEM, "no memory")) == 0 &&
         (rc = prior_meta_write(meta, &text, &j->meta, header.provenance)) == 0 &&
-        (rc = prior_start(&j->prior, (uint64_t)seed)) == 0) {
+        (rc = prior_start(&j->prior, init_scale, (uint64_t)seed)) == 0) {
         task.meta = meta;
         task.meta_count = PRIOR_META_FIELDS;
         rc = train_run(&run, &task);

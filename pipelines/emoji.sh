@@ -3,11 +3,11 @@
 # Real pictures and real captions: every emoji of the Noto Color Emoji font, captioned with its Unicode name.
 #   emoji.sh FOLDER
 # Needs fonts-noto-color-emoji, unicode-data and pango1.0-tools (`make emoji` installs them).  Run again, it goes on.
-# VIEWS: drawings of each emoji (12): the first large, centred, on white; the others of other sizes, places, backgrounds.
+# VIEWS: drawings of each emoji (4): the first large, centred, on white; the others of other sizes, places, backgrounds.
 # SIDE: pixels (64).  TINY=1: a few emoji, seconds.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-export OUT=$1 VIEWS=${VIEWS:-12} SIDE=${SIDE:-64}
+export OUT=$1 VIEWS=${VIEWS:-4} SIDE=${SIDE:-64}
 list=/usr/share/unicode/emoji/emoji-test.txt
 every=1
 if [ "${TINY:-}" ]; then VIEWS=2 SIDE=32 every=100; fi
@@ -71,25 +71,34 @@ pictures() {
 }
 
 learn() {
-    VOCAB=2048 "$here/1-vocab.sh" "$OUT/tokenizer.json" "$OUT/pairs.tar"
-    "$here/2-dvae.sh" "$OUT/dvae" "$OUT/pairs.tar" -- "${dvae[@]}"
-    SLOTS=48 "$here/3-shards.sh" "$OUT/tokenizer.json" "$OUT/dvae" "$OUT/shards" "$OUT/pairs.tar"
-    "$here/4-prior.sh" "$OUT/prior" "$OUT/shards/pairs.shard" -- "${prior[@]}"
+    stage "the vocabulary" env VOCAB=2048 SPLIT=gpt2 "$here/1-vocab.sh" "$OUT/tokenizer.json" "$OUT/pairs.tar"
+    stage "the codebook (dVAE)" "$here/2-dvae.sh" "$OUT/dvae" "$OUT/pairs.tar" -- "${dvae[@]}"
+    stage "tokens and shards" env SLOTS=$slots "$here/3-shards.sh" "$OUT/tokenizer.json" "$OUT/dvae" "$OUT/shards" "$OUT/pairs.tar"
+    stage "the prior" "$here/4-prior.sh" "$OUT/prior" "$OUT/shards/pairs.shard" -- "${prior[@]}"
 }
 
 sample() { # keyed captions, dvae-decode's options...
     local captions=$1
     shift
-    bpe-encode -q -m "$OUT/tokenizer.json" --slots 48 --keyed "$captions" | prior-sample -q -m "$OUT/prior" --seed 1 |
+    bpe-encode -q -m "$OUT/tokenizer.json" --slots $slots --keyed "$captions" | prior-sample -q -m "$OUT/prior" --seed 1 |
         dvae-decode -q -m "$OUT/dvae" "$@"
 }
 
-dvae=(--size "$SIDE" --hid 16 --init 64 --blocks 1 --downs 3 --vocab 1024 --prepare eval --dither 0.1 --beta 0.5 --batch 16
-    --lr 4e-3 --steps 12000 --tau-steps 9000)
-prior=(--layers 4 --width 192 --heads 3 --batch 32 --lr 2e-3 --steps 4000)
+slots=18 # the longest name has 17 tokens
+dvae=(--size "$SIDE" --hid 16 --init 64 --blocks 1 --downs 3 --vocab 512 --prepare eval --dither 0.15 --beta 0.5 --batch 16
+    --lr 3e-3 --steps 8000 --tau-steps 6000)
+prior=(--layers 4 --width 192 --heads 12 --batch 32 --lr 3e-3 --steps 3200)
+
+stage() { # name, command...
+    local name=$1 from
+    shift
+    from=$(date +%s)
+    "$@"
+    printf '%-40s %6d s\n' "$name" $(($(date +%s) - from)) | tee -a "$OUT/stages.txt"
+}
 
 # Trainers that stopped on request go on when the script is run again.
-pictures
+stage "pictures and names" pictures
 learn
 awk -F'\t' '{print $1 "\t" $3}' "$OUT/names.tsv" >"$OUT/captions.tsv"
 sample "$OUT/captions.tsv" --tar -o "$OUT/drawn.tar"

@@ -10,16 +10,18 @@
 
 static const char *const names[SHAPES_ATTRIBUTES] = {"size", "colour", "shape", "place", "background"};
 
-static const char *const words[SHAPES_ATTRIBUTES][9] = {
+static const char *const words[SHAPES_ATTRIBUTES][10] = {
     {"small", "large"},
     {"red", "green", "blue", "yellow", "purple", "cyan", "white", "black"},
     {"circle", "square", "triangle", "cross", "ring"},
-    {"middle", "top left", "top right", "bottom left", "bottom right"},
+    {"middle", "top left", "top right", "bottom left", "bottom right", "top", "bottom", "left", "right"},
     {"white", "black", "red", "green", "blue", "yellow"},
 };
 
-static const double radius[] = {0.21, 0.30};
-static const double place_x[] = {0.5, 0.3, 0.7, 0.3, 0.7}, place_y[] = {0.5, 0.3, 0.3, 0.7, 0.7};
+/* Places are eighths of the side apart, so that an object lies alike on a grid of codes wherever it stands. */
+static const double radius[] = {0.19, 0.28};
+static const double place_x[] = {0.5, 0.25, 0.75, 0.25, 0.75, 0.5, 0.5, 0.25, 0.75};
+static const double place_y[] = {0.5, 0.25, 0.25, 0.75, 0.75, 0.25, 0.75, 0.5, 0.5};
 
 /* Well inside 0..255, so that shade and grain are not cut off. */
 static const struct { const char *word; uint8_t rgb[3]; } colours[] = {
@@ -124,7 +126,7 @@ void shapes_caption(char text[SHAPES_CAPTION_MAX], const struct shapes_scene *sc
         snprintf(text, SHAPES_CAPTION_MAX, "on %s %s %s a %s %s %s", w[4], at, w[3], w[0], w[1], w[2]);
 }
 
-/* The value whose word stands in text behind `before`; -1: none.  " the top left " is found by its spaces. */
+/* The value whose word stands in text behind `before`; -1: none.  A word that begins another, as "top" does "top left", stands behind it. */
 static int find_word(const char *text, const char *before, int attribute)
 {
     char needle[2 * SHAPES_CAPTION_MAX];

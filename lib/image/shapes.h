@@ -10,7 +10,7 @@
  *          jitter of the picture's side along x and y, object and background are lighter or darker by up to shade, and
  *          every value has its own grain.  Flat areas without grain make a dVAE's learned scale collapse.
  * Judging  nearest drawing: the picture, reduced to 32x32, against every scene at nine offsets, by squared error
- * Memory   the judge's templates: about 2 MB; shared by any number of threads once made
+ * Memory   the judge's templates: about 4 MB; shared by any number of threads once made
  * Errors   ERR_ARG size or index out of range; ERR_FORMAT a caption of no scene; ERR_NOMEM
  */
 #ifndef IMAGE_SHAPES_H
@@ -21,7 +21,7 @@
 
 enum shapes_attribute { SHAPES_SIZE, SHAPES_COLOUR, SHAPES_SHAPE, SHAPES_PLACE, SHAPES_BACKGROUND, SHAPES_ATTRIBUTES };
 
-#define SHAPES_COUNT 2100     /* scenes */
+#define SHAPES_COUNT 3780     /* scenes */
 #define SHAPES_CAPTION_MAX 80 /* bytes of a caption with its NUL */
 #define SHAPES_WORDINGS 3
 #define SHAPES_SIDE_MIN 16

@@ -225,7 +225,7 @@ void prior_fini(struct prior *p)
 
 /* ---- first values ------------------------------------------------------------------------------------------------ */
 
-int prior_start(struct prior *p, uint64_t seed)
+int prior_start(struct prior *p, double scale, uint64_t seed)
 {
     struct rng rng = {seed, RNG_INIT};
     float *chunk = malloc(sizeof *chunk * (size_t)CHUNK);
@@ -234,7 +234,7 @@ int prior_start(struct prior *p, uint64_t seed)
     for (int i = 0; rc == 0 && i < p->params.count; i++) {
         const struct tensor *value = &p->params.item[i].value;
         int64_t n = tensor_elements(value);
-        double spread = p->spread[i];
+        double spread = scale * p->spread[i];
 
         for (int64_t at = 0; rc == 0 && at < n; at += CHUNK) {
             int64_t count = n - at < CHUNK ? n - at : CHUNK;

@@ -69,8 +69,9 @@ void prior_fini(struct prior *p);
 /* Initial values as Child et al. 2019 give them: weights N(0, 0.125/sqrt(d_in)), those that end a residual branch times
  * 1/sqrt(2L); token, pad and start embeddings N(0, 0.125/sqrt(d)), position embeddings N(0, 0.125/sqrt(d m)), m of them
  * summed at a position (1 for text, 2 for image); gains 1; biases and both logits matrices 0.  Drawn at (seed, RNG_INIT,
- * index of the parameter, index in it). */
-must_check int prior_start(struct prior *p, uint64_t seed);
+ * index of the parameter, index in it).  scale: all deviations times it, > 0; 1 is theirs.  Narrow models that learn at step
+ * sizes of 1e-3 outgrow such values within some updates, and learn in fewer from wider ones. */
+must_check int prior_start(struct prior *p, double scale, uint64_t seed);
 
 /* Parameters in all, and those of a part: "text" and "image" embeddings and logits, "attn", "mlp", "norm". */
 int64_t prior_count(const struct prior *p);

@@ -244,6 +244,12 @@ int main(int argc, char **argv)
     bench_matmul(&b, 1280, 768, 192);
     bench_matmul(&b, 1280, 192, 768);
     bench_matmul(&b, 768, 192, 1280);
+    bench_matmul(&b, 2400, 384, 128);
+    bench_matmul(&b, 2400, 128, 128);
+    bench_matmul(&b, 2400, 512, 128);
+    bench_matmul(&b, 2400, 128, 512);
+    bench_matmul(&b, 512, 128, 2400);
+    bench_matmul(&b, 128, 128, 2400);
     device_arena_fini(&b.dev, &b.arena);
     device_close(&b.dev);
     return b.failed ? 1 : 0;

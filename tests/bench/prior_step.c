@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     real = dev.ops;
     dev.ops = &watched;
     check(prior_init(&b.prior, &dev, &c, true));
-    check(prior_start(&b.prior, 1));
+    check(prior_start(&b.prior, 1, 1));
     check(prior_pass_init(&b.pass, &b.prior, b.micro, true));
     check(sampler_init(&b.sampler, &b.prior, b.samples, b.samples));
     check(device_arena_init(&dev, &b.moments, 2 * b.prior.value_bytes));

@@ -63,7 +63,7 @@ setup() {
 }
 
 @test "prior-train: SIGTERM saves and exits 75" {
-    timeout -s KILL 60 prior-train -q -j 1 --preset tiny --layers 2 --width 16 -o run --steps 1000000 train.shard 3>&- &
+    timeout -s KILL 60 prior-train -q -j 1 --preset tiny --layers 2 --width 16 --heads 2 -o run --steps 1000000 train.shard 3>&- &
     pid=$! # timeout hands the signal on
     for i in $(seq 100); do [ -s run/log.jsonl ] && break; sleep 0.1; done
     kill -TERM $pid

@@ -31,4 +31,4 @@ world() {
 }
 
 # One thread: tests run beside each other, and loops this small would mostly wait.
-train() { prior-train -j 1 --preset tiny --layers 2 --width 16 "$@"; }
+train() { prior-train -j 1 --preset tiny --layers 2 --width 16 --heads 2 "$@"; }

@@ -387,7 +387,7 @@ static void first_values_follow_the_rule(void **state)
     (void)state;
     c.width = 64;
     model_open(&m, &c, 1);
-    ok(prior_start(&m.p, 3));
+    ok(prior_start(&m.p, 1, 3));
     for (int i = 0; i < m.p.params.count; i++) {
         const struct param *p = &m.p.params.item[i];
         const float *v = p->value.data;
