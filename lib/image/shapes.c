@@ -12,21 +12,21 @@ static const char *const names[SHAPES_ATTRIBUTES] = {"size", "colour", "shape", 
 
 static const char *const words[SHAPES_ATTRIBUTES][10] = {
     {"small", "large"},
-    {"red", "green", "blue", "yellow", "purple", "cyan", "white", "black"},
-    {"circle", "square", "triangle", "cross", "ring"},
+    {"red", "green", "blue", "yellow", "pink", "cyan", "white", "black"},
+    {"circle", "square", "triangle", "cross", "bar"},
     {"middle", "top left", "top right", "bottom left", "bottom right", "top", "bottom", "left", "right"},
     {"white", "black", "red", "green", "blue", "yellow"},
 };
 
 /* Places are eighths of the side apart, so that an object lies alike on a grid of codes wherever it stands. */
-static const double radius[] = {0.19, 0.28};
+static const double radius[] = {0.20, 0.29};
 static const double place_x[] = {0.5, 0.25, 0.75, 0.25, 0.75, 0.5, 0.5, 0.25, 0.75};
 static const double place_y[] = {0.5, 0.25, 0.25, 0.75, 0.75, 0.25, 0.75, 0.5, 0.5};
 
 /* Well inside 0..255, so that shade and grain are not cut off. */
 static const struct { const char *word; uint8_t rgb[3]; } colours[] = {
-    {"red", {220, 36, 36}},    {"green", {36, 170, 56}},   {"blue", {40, 64, 220}},   {"yellow", {220, 208, 36}},
-    {"purple", {176, 48, 196}}, {"cyan", {44, 196, 208}},  {"white", {222, 222, 222}}, {"black", {30, 30, 30}},
+    {"red", {220, 36, 36}},   {"green", {28, 132, 48}},  {"blue", {40, 64, 220}},     {"yellow", {220, 208, 36}},
+    {"pink", {224, 116, 196}}, {"cyan", {76, 210, 220}}, {"white", {222, 222, 222}}, {"black", {30, 30, 30}},
 };
 
 const char *shapes_attribute(int attribute)
@@ -202,7 +202,7 @@ static bool inside(int shape, double x, double y)
     case 3:
         return (ax <= 0.29 && ay <= 1.02) || (ay <= 0.29 && ax <= 1.02);
     default:
-        return square <= 1.05 && square >= 0.36;
+        return ax <= 1.02 && ay <= 0.42;
     }
 }
 

@@ -34,11 +34,11 @@ setup() { cd "$BATS_TEST_TMPDIR"; }
     shapes-make --captions | sort > train
     shapes-make --captions --split held-out --seed 5 | sort > held
     shapes-make --captions --split all | sort > all
-    [ "$(wc -l < train)" = 3399 ] && [ "$(wc -l < held)" = 381 ] && [ "$(wc -l < all)" = 3780 ]
+    [ "$(wc -l < train)" = 3403 ] && [ "$(wc -l < held)" = 377 ] && [ "$(wc -l < all)" = 3780 ]
     [ -z "$(comm -12 train held)" ]
     [ "$(sort -u all | wc -l)" = 3780 ]
     sort train held | cmp - all
-    for word in small large red green blue yellow purple cyan white black circle square triangle cross ring middle \
+    for word in small large red green blue yellow pink cyan white black circle square triangle cross bar middle \
         'top left' 'top right' 'bottom left' 'bottom right' 'on red' 'on white'; do
         [ "$(grep -c "$word" train)" -gt 150 ] && [ "$(grep -c "$word" held)" -gt 10 ]
     done
