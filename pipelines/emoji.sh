@@ -8,6 +8,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export OUT=$1 VIEWS=${VIEWS:-4} SIDE=${SIDE:-64}
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # threads that wait give way to whatever else runs
 list=/usr/share/unicode/emoji/emoji-test.txt
 every=1
 if [ "${TINY:-}" ]; then VIEWS=2 SIDE=32 every=100; fi
@@ -101,6 +102,10 @@ stage() { # name, command...
 stage "pictures and names" pictures
 learn
 awk -F'\t' '{print $1 "\t" $3}' "$OUT/names.tsv" >"$OUT/captions.tsv"
+echo "true pictures through the codebook:"
+dvae-encode -q -m "$OUT/dvae" "$OUT/pairs.tar" | dvae-decode -q -m "$OUT/dvae" --tar -o "$OUT/decoded.tar"
+pairs-nearest --among "$OUT/pairs.tar" "$OUT/decoded.tar"
+echo "drawn for their names:"
 sample "$OUT/captions.tsv" --tar -o "$OUT/drawn.tar"
 pairs-nearest --among "$OUT/pairs.tar" --each "$OUT/ranks.tsv" "$OUT/drawn.tar" | tee "$OUT/score.txt"
 awk -v n="$(wc -l <"$OUT/captions.tsv")" 'NR % int(n / 20 + 1) == 1' "$OUT/captions.tsv" >"$OUT/twenty.tsv"
