@@ -88,7 +88,7 @@ sample() { # keyed captions, dvae-decode's options...
 slots=18 # the longest name has 17 tokens
 dvae=(--size "$SIDE" --hid 16 --init 64 --blocks 1 --downs 3 --vocab 512 --prepare eval --dither 0.15 --beta 0.5 --batch 16
     --lr 3e-3 --steps 8000 --tau-steps 6000)
-prior=(--layers 4 --width 192 --heads 12 --batch 32 --lr 3e-3 --steps 3200)
+prior=(--layers 4 --width 192 --heads 12 --batch 32 --lr 3e-3 --steps 2000)
 
 stage() { # name, command...
     local name=$1 from
