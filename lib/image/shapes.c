@@ -18,7 +18,7 @@ static const char *const words[SHAPES_ATTRIBUTES][10] = {
     {"white", "black", "red", "green", "blue", "yellow"},
 };
 
-/* Places are eighths of the side apart, so that an object lies alike on a grid of codes wherever it stands. */
+/* Places are a quarter of the side apart, so that an object lies alike on a grid of codes wherever it stands. */
 static const double radius[] = {0.20, 0.29};
 static const double place_x[] = {0.5, 0.25, 0.75, 0.25, 0.75, 0.5, 0.5, 0.25, 0.75};
 static const double place_y[] = {0.5, 0.25, 0.25, 0.75, 0.75, 0.25, 0.75, 0.5, 0.5};
@@ -126,7 +126,8 @@ void shapes_caption(char text[SHAPES_CAPTION_MAX], const struct shapes_scene *sc
         snprintf(text, SHAPES_CAPTION_MAX, "on %s %s %s a %s %s %s", w[4], at, w[3], w[0], w[1], w[2]);
 }
 
-/* The value whose word stands in text behind `before`; -1: none.  A word that begins another, as "top" does "top left", stands behind it. */
+/* The value whose word stands in text behind `before`; -1: none.  In words[] one that begins another ("top", "top left")
+ * comes after it. */
 static int find_word(const char *text, const char *before, int attribute)
 {
     char needle[2 * SHAPES_CAPTION_MAX];
