@@ -2,7 +2,7 @@
 #include "text/escape.h"
 
 #include <stdint.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text/normalise.h"
@@ -19,33 +19,47 @@ static size_t plain_run(const char *text, size_t at, size_t valid)
     return end - at;
 }
 
-int escape_write(struct out *out, const char *text, size_t size)
+size_t escape_put(char *to, const char *text, size_t size)
 {
-    size_t valid = utf8_valid(text, size);
-    int rc;
+    static const char digits[] = "0123456789abcdef";
+    size_t valid = utf8_valid(text, size), n = 0;
 
     for (size_t at = 0; at < size;) {
         size_t run = plain_run(text, at, valid);
         const char *named;
-        char escape[8];
 
         if (run > 0) {
-            if ((rc = out_write(out, text + at, run)) != 0)
-                return rc;
+            memcpy(to + n, text + at, run);
+            n += run;
             at += run;
             continue;
         }
         named = text[at] ? strchr(meanings, text[at]) : NULL;
-        if (named)
-            snprintf(escape, sizeof escape, "\\%c", letters[named - meanings]);
-        else
-            snprintf(escape, sizeof escape, "\\x%02x", (uint8_t)text[at]);
-        if ((rc = out_write(out, escape, strlen(escape))) != 0)
-            return rc;
+        to[n++] = '\\';
+        if (named) {
+            to[n++] = letters[named - meanings];
+        } else {
+            to[n++] = 'x';
+            to[n++] = digits[(uint8_t)text[at] >> 4];
+            to[n++] = digits[(uint8_t)text[at] & 15];
+        }
         if (at++ == valid)
             valid = at + utf8_valid(text + at, size - at);
     }
-    return 0;
+    return n;
+}
+
+int escape_write(struct out *out, const char *text, size_t size)
+{
+    char near[1024], *to = near;
+    int rc;
+
+    if (ESCAPE_GROWTH * size > sizeof near && !(to = malloc(ESCAPE_GROWTH * size)))
+        return err_set(ERR_NOMEM, "no memory for a line of %zu bytes", size);
+    rc = out_write(out, to, escape_put(to, text, size));
+    if (to != near)
+        free(to);
+    return rc;
 }
 
 static int digit_of(char c)

@@ -12,6 +12,10 @@
 #include "base/err.h"
 #include "base/io.h"
 
+#define ESCAPE_GROWTH 4 /* bytes of one escaped, at most */
+
+/* To memory with room for ESCAPE_GROWTH * size bytes; how many were written. */
+size_t escape_put(char *to, const char *text, size_t size);
 must_check int escape_write(struct out *out, const char *text, size_t size);
 
 /* In place; *size becomes the smaller size.  ERR_FORMAT a backslash that begins none of the above; text is then

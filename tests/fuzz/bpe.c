@@ -55,18 +55,27 @@ static void round_trip(const struct bpe *b, const char *text, size_t size)
 
 static void learn(uint8_t how, const char *text, size_t size)
 {
-    struct bpe_train_options o = {how & 2 ? SPLIT_GPT2 : SPLIT_DALLE, 0, 256u + (how >> 3) * 4, how & 4 ? 1 : 2, NULL, NULL};
-    struct words words = {0};
+    struct bpe_train_options o = {256u + (how >> 3) * 4, how & 4 ? 1 : 2, 0, 1 + size % 50, NULL, NULL};
+    struct word_runs runs = {.kind = {how & 2 ? SPLIT_GPT2 : SPLIT_DALLE, 0}};
+    struct words_in *run;
+    struct words words;
     struct bpe *b;
 
+    require(words_init(&words, 1 << 16) == 0);
     for (size_t at = 0, end; at < size; at = end) {
-        end = split_next(o.split, text, size, at);
+        end = split_next(runs.kind.split, text, size, at);
         require(end > at && end <= size);
-        require(words_add(&words, text + at, end - at, 1) == 0);
+        if (words_add(&words, text + at, end - at, 1) == 0)
+            continue;
+        require(run_write(&run, &words, runs.kind) == 0 && runs_add(&runs, run) == 0);
+        if (words_add(&words, text + at, end - at, 1) != 0)
+            require(run_write_word(&run, (struct word){text + at, end - at, 1}, runs.kind) == 0 && runs_add(&runs, run) == 0);
     }
-    require(bpe_train(&b, &words, &o) == 0);
+    require(run_write(&run, &words, runs.kind) == 0 && runs_add(&runs, run) == 0);
+    require(bpe_train(&b, &runs, &o) == 0);
     round_trip(b, text, size);
     bpe_free(b);
+    runs_fini(&runs);
     words_fini(&words);
 }
 
