@@ -63,6 +63,7 @@ void bpe_free(struct bpe *b)
     free(b->bytes);
     free(b->at);
     free(b->merge);
+    free(b->add);
     free(b->slot);
     free(b);
 }
@@ -157,14 +158,8 @@ static int piece_put(const struct bpe *b, struct bpe_scratch *s, const char *tex
     return 0;
 }
 
-int bpe_tokens(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, uint16_t *ids, int max,
-               int *count, double p, struct rng random, uint64_t step)
+static int start(const struct bpe *b, struct bpe_scratch *s, size_t size, double p)
 {
-    struct sink to = {ids, max, 0};
-    struct merge_dropout dropout = {p, random, step, 0};
-    int rc;
-
-    *count = 0;
     if (!(p >= 0 && p < 1))
         return err_set(ERR_ARG, "dropout %g is not in 0..1, 1 excluded", p);
     if (size > BPE_TEXT_MAX)
@@ -173,11 +168,76 @@ int bpe_tokens(const struct bpe *b, struct bpe_scratch *s, const char *text, siz
         memset(s->word, 0, WORD_PLACES * sizeof *s->word);
         s->owner = b->digest;
     }
+    return 0;
+}
+
+/* The pieces of normalised text. */
+static int pieces_put(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, struct sink *to,
+                      struct merge_dropout *dropout)
+{
+    int rc;
+
     for (size_t at = 0, end; at < size; at = end) {
         end = split_next(b->split, text, size, at);
-        if ((rc = piece_put(b, s, text + at, end - at, &to, &dropout)) != 0)
+        if ((rc = piece_put(b, s, text + at, end - at, to, dropout)) != 0)
             return rc;
     }
+    return 0;
+}
+
+/* Normalised text, in which added texts may stand. */
+static int text_put(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, int where, struct sink *to,
+                    struct merge_dropout *dropout)
+{
+    uint16_t id;
+    int rc;
+
+    if (b->added == 0)
+        return pieces_put(b, s, text, size, to, dropout);
+    for (size_t at = 0, end = size; at < size; at = end) {
+        size_t found = bpe_find_added(b, text, size, at, where, &id, &end);
+
+        if ((rc = pieces_put(b, s, text + at, found - at, to, dropout)) != 0)
+            return rc;
+        if (found == size)
+            break;
+        sink_put(to, &id, 1);
+    }
+    return 0;
+}
+
+/* Text as it came: added texts are found first, what is between them is normalised. */
+static int raw_put(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, struct sink *to,
+                   struct merge_dropout *dropout)
+{
+    uint16_t id;
+    int rc;
+
+    if (b->added > 0 && utf8_valid(text, size) < size)
+        return err_set(ERR_FORMAT, "not UTF-8 at byte %zu", utf8_valid(text, size));
+    for (size_t at = 0, end = size;; at = end) {
+        size_t found = b->added ? bpe_find_added(b, text, size, at, ADDED_RAW, &id, &end) : size;
+
+        if ((rc = normalise(&s->normal, text + at, found - at, b->how)) != 0 ||
+            (rc = text_put(b, s, s->normal.text, s->normal.size, ADDED_NORMALISED, to, dropout)) != 0)
+            return rc;
+        if (found == size)
+            return 0;
+        sink_put(to, &id, 1);
+    }
+}
+
+int bpe_tokens(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, uint16_t *ids, int max,
+               int *count, double p, struct rng random, uint64_t step)
+{
+    struct sink to = {ids, max, 0};
+    struct merge_dropout dropout = {p, random, step, 0};
+    int rc;
+
+    *count = 0;
+    if ((rc = start(b, s, size, p)) != 0 ||
+        (rc = text_put(b, s, text, size, ADDED_RAW | ADDED_NORMALISED, &to, &dropout)) != 0)
+        return rc;
     *count = (int)to.count;
     return 0;
 }
@@ -185,12 +245,15 @@ int bpe_tokens(const struct bpe *b, struct bpe_scratch *s, const char *text, siz
 int bpe_encode_dropout(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, uint16_t *ids,
                        int max, int *count, double p, struct rng random, uint64_t step)
 {
+    struct sink to = {ids, max, 0};
+    struct merge_dropout dropout = {p, random, step, 0};
     int rc;
 
     *count = 0;
-    if ((rc = normalise(&s->normal, text, size, b->how)) != 0)
+    if ((rc = start(b, s, size, p)) != 0 || (rc = raw_put(b, s, text, size, &to, &dropout)) != 0)
         return rc;
-    return bpe_tokens(b, s, s->normal.text, s->normal.size, ids, max, count, p, random, step);
+    *count = (int)to.count;
+    return 0;
 }
 
 int bpe_encode(const struct bpe *b, struct bpe_scratch *s, const char *text, size_t size, uint16_t *ids, int max,

@@ -5,7 +5,8 @@
  *
  * A piece starts as its bytes, each one symbol of the byte-level alphabet; the pair of neighbours whose merge has the
  * lowest rank becomes one symbol, the leftmost first, until no pair has a merge.  All 256 bytes have a symbol, so nothing
- * is ever unknown and bpe_decode gives the normalised text back byte for byte.  There are no special ids.
+ * is ever unknown and bpe_decode gives the normalised text back byte for byte.  There are no special ids, but for the added
+ * texts of others' files ("<|endoftext|>"): each is one id wherever it stands.
  *
  * BPE dropout (Provilkov et al. 2020): at each step the possible merges are passed over with probability p, in order of
  * (rank, position), until one is kept; a piece is done when none is kept.  Each such choice is one draw: it is addressed

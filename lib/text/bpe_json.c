@@ -148,15 +148,12 @@ static int check_root(struct bpe *b, json_t *root)
     static const char *const known[] = {"version", "truncation", "padding", "added_tokens", "normalizer",
                                         "pre_tokenizer", "post_processor", "decoder", "model", NULL};
     static const char *const off[] = {"truncation", "padding", NULL};
-    const json_t *added = json_object_get(root, "added_tokens");
     int rc;
 
     if (!json_is_object(root) || !json_object_get(root, "model"))
         return err_set(ERR_FORMAT, "not a tokenizer.json: no \"model\"");
     if (strcmp(text_of(json_object_get(root, "version")), "1.0") != 0)
         return unsupported("version", text_of(json_object_get(root, "version")));
-    if (json_array_size(added) > 0)
-        return unsupported("added_tokens", text_of(json_object_get(json_array_get(added, 0), "content")));
     if ((rc = known_fields(root, "top-level", known)) != 0 || (rc = check_off(root, "field", off)) != 0)
         return rc;
     if ((rc = read_normalizer(b, root)) != 0 || (rc = read_pre_tokenizer(b, root)) != 0)
@@ -172,8 +169,8 @@ static int check_model(json_t *model)
 {
     static const char *const known[] = {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                                         "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges", NULL};
-    static const char *const off[] = {"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
-                                      "byte_fallback", "ignore_merges", NULL};
+    static const char *const off[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback",
+                                      "ignore_merges", NULL};
     const json_t *type = json_object_get(model, "type");
     int rc;
 
@@ -184,9 +181,16 @@ static int check_model(json_t *model)
     return check_off(model, "model with", off);
 }
 
-/* token[id] of each id, borrowed from the JSON. */
-static int list_tokens(const char **token, json_t *vocab, size_t count)
+struct token {
+    const char *text; /* borrowed from the JSON */
+    bool added;       /* text is what it is; else it is of the byte-level alphabet */
+    bool normalised;  /* added: as struct bpe_added has it */
+};
+
+/* token[id] of each id in "vocab". */
+static int list_tokens(struct token *token, json_t *vocab)
 {
+    size_t count = json_object_size(vocab);
     const char *key;
     json_t *value;
 
@@ -195,48 +199,101 @@ static int list_tokens(const char **token, json_t *vocab, size_t count)
 
         if (!json_is_integer(value) || id < 0 || (size_t)id >= count)
             return err_set(ERR_FORMAT, "token %.100s: its id is not in 0..%zu", key, count - 1);
-        if (token[id])
-            return err_set(ERR_FORMAT, "tokens %.100s and %.100s have the same id", token[id], key);
-        token[id] = key;
+        if (token[id].text)
+            return err_set(ERR_FORMAT, "tokens %.100s and %.100s have the same id", token[id].text, key);
+        token[id].text = key;
     }
     return 0;
 }
 
-static int read_vocab(struct bpe *b, json_t *vocab)
+/* An entry of "added_tokens": one of "vocab", or the next id behind all so far. */
+static int list_added(struct bpe *b, struct token *token, const json_t *vocab, json_t *entry)
 {
-    size_t count = json_object_size(vocab), total = 0, at = 0;
-    const char **token;
+    static const char *const known[] = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", NULL};
+    static const char *const off[] = {"single_word", "lstrip", "rstrip", NULL};
+    const json_t *id = json_object_get(entry, "id"), *same;
+    const char *text = text_of(json_object_get(entry, "content"));
+    char what[128];
+    int rc;
+
+    snprintf(what, sizeof what, "added_tokens %.90s with", text);
+    if (!json_is_integer(id) || !json_is_string(json_object_get(entry, "content")) || !*text)
+        return err_set(ERR_FORMAT, "added_tokens %.100s: not an id and a text", text);
+    if ((rc = known_fields(entry, "added_tokens", known)) != 0 || (rc = check_off(entry, what, off)) != 0)
+        return rc;
+    same = json_object_get(vocab, text);
+    if (json_integer_value(id) != (same ? json_integer_value(same) : (json_int_t)b->vocab) || (same && token[json_integer_value(id)].added))
+        return err_set(ERR_FORMAT, "added_tokens %.100s: its id is not the one it has, nor the next one", text);
+    b->vocab += !same;
+    token[json_integer_value(id)] = (struct token){text, true, !is_off(entry, "normalized")};
+    return 0;
+}
+
+static int read_bytes(struct bpe *b, const struct token *token, struct normalised *normal)
+{
+    size_t at = 0;
+    int rc;
+
+    for (size_t i = 0; i < b->vocab; i++) {
+        size_t length = strlen(token[i].text);
+        int64_t size;
+
+        b->at[i] = (uint32_t)at;
+        if (token[i].added) {
+            if ((rc = normalise(normal, token[i].text, length, token[i].normalised ? b->how : 0)) != 0)
+                return rc;
+            memcpy(b->bytes + at, normal->text, normal->size);
+            size = (int64_t)normal->size;
+        } else if ((size = alphabet_read(b->bytes + at, token[i].text, length)) <= 0) {
+            return err_set(ERR_UNSUPPORTED, "not supported: token \"%.100s\", not of the byte-level alphabet", token[i].text);
+        }
+        at += (size_t)size;
+    }
+    b->at[b->vocab] = (uint32_t)at;
+    return 0;
+}
+
+/* Room for the bytes, and the list of added texts. */
+static int read_tokens(struct bpe *b, const struct token *token)
+{
+    struct normalised normal = {0};
+    size_t total = 0;
+    int rc;
+
+    for (size_t i = 0; i < b->vocab; i++) {
+        total += (token[i].added ? NORMALISE_GROWTH : 1) * strlen(token[i].text);
+        if (token[i].added)
+            b->add[b->added++] = (struct bpe_added){(uint16_t)i, token[i].normalised};
+    }
+    b->bytes = malloc(total + 1);
+    b->at = malloc(((size_t)b->vocab + 1) * sizeof *b->at);
+    if (!b->bytes || !b->at)
+        return err_set(ERR_NOMEM, "no memory for %u tokens", b->vocab);
+    rc = read_bytes(b, token, &normal);
+    normalised_fini(&normal);
+    return rc;
+}
+
+static int read_vocab(struct bpe *b, json_t *vocab, json_t *added)
+{
+    size_t count = json_object_size(vocab), more = json_array_size(added);
+    struct token *token;
     int rc;
 
     if (!json_is_object(vocab) || count == 0)
         return err_set(ERR_FORMAT, "no vocabulary");
-    if (count > BPE_VOCAB_MAX)
-        return err_set(ERR_LIMIT, "%zu tokens; at most %u are possible", count, BPE_VOCAB_MAX);
-    if (!(token = calloc(count, sizeof *token)))
-        return err_set(ERR_NOMEM, "no memory for %zu tokens", count);
-    if ((rc = list_tokens(token, vocab, count)) != 0)
-        goto out;
-    for (size_t i = 0; i < count; i++)
-        total += strlen(token[i]);
+    if (more > BPE_ADDED_MAX)
+        return err_set(ERR_LIMIT, "%zu added_tokens; at most %u are possible", more, BPE_ADDED_MAX);
+    if (count + more > BPE_VOCAB_MAX)
+        return err_set(ERR_LIMIT, "%zu tokens; at most %u are possible", count + more, BPE_VOCAB_MAX);
+    token = calloc(count + more, sizeof *token);
+    b->add = calloc(more + 1, sizeof *b->add);
     b->vocab = (uint32_t)count;
-    b->bytes = malloc(total + 1);
-    b->at = malloc((count + 1) * sizeof *b->at);
-    if (!b->bytes || !b->at) {
-        rc = err_set(ERR_NOMEM, "no memory for %zu tokens", count);
-        goto out;
-    }
-    for (size_t i = 0; i < count; i++) {
-        int64_t size = alphabet_read(b->bytes + at, token[i], strlen(token[i]));
-
-        if (size <= 0) {
-            rc = err_set(ERR_UNSUPPORTED, "not supported: token \"%.100s\", not of the byte-level alphabet", token[i]);
-            goto out;
-        }
-        b->at[i] = (uint32_t)at;
-        at += (size_t)size;
-    }
-    b->at[count] = (uint32_t)at;
-out:
+    rc = token && b->add ? list_tokens(token, vocab) : err_set(ERR_NOMEM, "no memory for %zu tokens", count);
+    for (size_t i = 0; i < more && rc == 0; i++)
+        rc = list_added(b, token, vocab, json_array_get(added, i));
+    if (rc == 0)
+        rc = read_tokens(b, token);
     free(token);
     return rc;
 }
@@ -305,6 +362,23 @@ static int read_merges(struct bpe *b, const json_t *vocab, const json_t *merges)
     return 0;
 }
 
+/* An added text is decoded as it is, a token that merges make by the byte-level alphabet: they must be the same. */
+static int check_added(const struct bpe *b)
+{
+    for (uint32_t i = 0; i < b->added; i++) {
+        const char *text = b->bytes + b->at[b->add[i].id];
+        size_t size = b->at[b->add[i].id + 1] - b->at[b->add[i].id];
+        bool plain = true;
+
+        for (size_t j = 0; j < size; j++)
+            plain = plain && text[j] > ' ' && text[j] <= '~';
+        for (uint32_t rank = 0; rank < b->merges && !plain; rank++)
+            if (b->merge[rank].made == b->add[i].id)
+                return err_set(ERR_UNSUPPORTED, "not supported: added_tokens %.*s, which merges make", (int)size, text);
+    }
+    return 0;
+}
+
 static int read_root(struct bpe *b, json_t *root)
 {
     json_t *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab");
@@ -312,7 +386,8 @@ static int read_root(struct bpe *b, json_t *root)
 
     if ((rc = check_root(b, root)) != 0 || (rc = check_model(model)) != 0)
         return rc;
-    if ((rc = read_vocab(b, vocab)) != 0 || (rc = read_merges(b, vocab, json_object_get(model, "merges"))) != 0)
+    if ((rc = read_vocab(b, vocab, json_object_get(root, "added_tokens"))) != 0 ||
+        (rc = read_merges(b, vocab, json_object_get(model, "merges"))) != 0 || (rc = check_added(b)) != 0)
         return rc;
     return bpe_finish(b);
 }

@@ -64,6 +64,34 @@ static int fill_ordered(struct bpe *b)
     return 0;
 }
 
+static void fill_add_first(struct bpe *b)
+{
+    for (uint32_t i = 0; i < b->added; i++)
+        b->add_first[(uint8_t)b->bytes[b->at[b->add[i].id]]] = true;
+}
+
+size_t bpe_find_added(const struct bpe *b, const char *text, size_t size, size_t at, int where, uint16_t *id, size_t *end)
+{
+    for (; at < size; at++) {
+        if (!b->add_first[(uint8_t)text[at]])
+            continue;
+        *end = at;
+        for (uint32_t i = 0; i < b->added; i++) {
+            const char *token = b->bytes + b->at[b->add[i].id];
+            size_t n = b->at[b->add[i].id + 1] - b->at[b->add[i].id];
+
+            if ((where & (b->add[i].normalised ? ADDED_NORMALISED : ADDED_RAW)) && n <= size - at && at + n > *end &&
+                memcmp(text + at, token, n) == 0) {
+                *end = at + n;
+                *id = b->add[i].id;
+            }
+        }
+        if (*end > at)
+            return at;
+    }
+    return size;
+}
+
 static void add_u32(struct digest_sum *sum, uint32_t value)
 {
     uint8_t bytes[4];
@@ -97,6 +125,12 @@ static int fill_digest(struct bpe *b)
         add_u32(sum, b->merge[rank].left);
         add_u32(sum, b->merge[rank].right);
     }
+    if (b->added > 0)
+        add_u32(sum, b->added);
+    for (uint32_t i = 0; i < b->added; i++) {
+        add_u32(sum, b->add[i].id);
+        add_u32(sum, b->add[i].normalised);
+    }
     b->digest = digest_end(sum);
     return 0;
 }
@@ -107,5 +141,6 @@ int bpe_finish(struct bpe *b)
 
     if ((rc = fill_bytes(b)) != 0 || (rc = fill_slots(b)) != 0 || (rc = fill_ordered(b)) != 0)
         return rc;
+    fill_add_first(b);
     return fill_digest(b);
 }

@@ -14,10 +14,16 @@
 #define BPE_VOCAB_MAX 65536u
 #define BPE_MERGES_MAX (1u << 20)    /* more than ids: in others' files two merges may make one token */
 #define BPE_TOKEN_MAX (1u << 16)     /* bytes of one token */
+#define BPE_ADDED_MAX 1024u
 #define BPE_NO_RANK UINT32_MAX
 
 struct bpe_merge {
     uint16_t left, right, made; /* ids; made is the token of both one after the other */
+};
+
+struct bpe_added { /* a token whose text is one id wherever it stands */
+    uint16_t id;
+    bool normalised; /* looked for in normalised text, and in its own normal form; else in the text as it came */
 };
 
 struct bpe_rank {
@@ -34,6 +40,9 @@ struct bpe {
     uint16_t byte_id[256];   /* the id of each byte */
     uint32_t merges;
     struct bpe_merge *merge; /* owned [merges], by rank */
+    uint32_t added;          /* 0..BPE_ADDED_MAX */
+    struct bpe_added *add;   /* owned [added], by id */
+    bool add_first[256];     /* bytes with which one of them begins */
     bool ordered;            /* no merge uses a token that a later merge makes, so no merge can enable an earlier one */
     struct bpe_rank *slot;   /* owned: pairs to ranks, open addressing */
     uint32_t slot_mask;      /* places - 1; at least half are empty */
@@ -57,7 +66,14 @@ static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t rig
             return b->slot[i].rank;
 }
 
-/* Build slot, byte_id, ordered and digest from how, split, vocab, bytes, at, merges and merge (left, right and made filled in).
+enum bpe_added_where { ADDED_RAW = 1, ADDED_NORMALISED = 2 }; /* those for the text as it came, for normalised text */
+
+/* The first added text in text[at..size), the longest one there: where it begins, or size; *id and *end are its.
+ * where: a sum. */
+size_t bpe_find_added(const struct bpe *b, const char *text, size_t size, size_t at, int where, uint16_t *id, size_t *end);
+
+/* Build slot, byte_id, ordered and digest from how, split, vocab, bytes, at, merges, merge (left, right and made
+ * filled in), added and add.
  * ERR_FORMAT a pair with two merges; ERR_UNSUPPORTED a byte without a token; ERR_NOMEM. */
 must_check int bpe_finish(struct bpe *b);
 

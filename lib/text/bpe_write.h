@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bpe_write.h -- a vocabulary as tokenizer.json.  The same vocabulary always gives the same bytes. */
+/* bpe_write.h -- a vocabulary as tokenizer.json.  The same vocabulary always gives the same bytes.
+ * It has no added texts: training makes none. */
 #ifndef TEXT_BPE_WRITE_H
 #define TEXT_BPE_WRITE_H
 

@@ -20,6 +20,7 @@
 #include "base/err.h"
 
 #define NORMALISE_MAX (16u << 20) /* bytes, before and after */
+#define NORMALISE_GROWTH 5        /* a text grows at most so many times: NFC by 3 (Unicode Standard Annex 15), lower case by 1.5 */
 
 enum normalise { NORMALISE_NFC = 1, NORMALISE_LOWER = 2 };
 

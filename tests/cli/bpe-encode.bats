@@ -56,6 +56,24 @@ ids() { # key:ids of each record
     cmp one two
 }
 
+@test "bpe-encode: added texts of others' files are one id each, the longest and earliest, and decode to normalised text" {
+    M="$ROOT/formats/good/tokenizer-added.json"
+    printf '%s\n' 'an<|endoftext|>an' '<|ENDOFTEXT|>' '<|END|><|end|>' '[A b][a b]' $'e\u0301!' '<|endoftext|' > c.txt
+    python3 "$ROOT/tests/reference/tokenizer_read.py" encode "$M" < c.txt > want
+    ids c.txt | cut -d: -f2 | tr , ' ' | cmp - want
+    [ "$(sed -n 1p want)" = "256 268 256" ]
+    [ "$(sed -n 3p want)" = "269 269" ]
+    [[ "$(sed -n 4p want)" == "270 "* ]]
+    [ "$(sed -n 5p want)" = "271" ]
+    bpe-encode -m "$M" c.txt > c.tok
+    bpe-decode -m "$M" c.tok | cmp - <(printf '%s\n' 'an<|endoftext|>an' '<|endoftext|>' '<|end|><|end|>' '[A b][a b]' 'é!' '<|endoftext|')
+    [ "$(tok-dump c.tok | head -1 | jq -r .text_digest)" = "$(python3 "$ROOT/tests/reference/tokenizer_read.py" digest "$M")" ]
+    printf 'an<|endoftext|>a\303' > bad.txt
+    run bpe-encode -m "$M" -o x.tok bad.txt
+    [ "$status" = 1 ]
+    [ "$output" = "bpe-encode: bad.txt: line 1: not UTF-8 at byte 16" ]
+}
+
 @test "bpe-encode: keys" {
     printf 'k1\tan\tan\n\303\251\tan\n' | ids --keyed | cmp - <(printf 'k1:256,197,256\n\303\251:256\n')
     printf 'ok\tan\nan\n' > c.tsv
@@ -129,6 +147,11 @@ ids() { # key:ids of each record
         tok-dump t.tok | jq -r 'select(has("key")) | .text | map(tostring) | join(" ")' > ids
         read_py encode t.json < c.txt | cmp - ids
         [ "$(read_py digest t.json)" = "$(tok-dump t.tok | head -1 | jq -r .text_digest)" ]
+        jq --slurpfile a "$ROOT/formats/good/tokenizer-added.json" '(.model.vocab | length) as $n |
+            .added_tokens = ($a[0].added_tokens | to_entries | map(.value + {id: ($n + .key)}))' t.json > added.json
+        bpe-encode -m added.json --slots 4000 c.txt | tok-dump | jq -r 'select(has("key")) | .text | map(tostring) | join(" ")' > ids
+        read_py encode added.json < c.txt | cmp - ids
+        grep -q "$(jq '.added_tokens[0].id' added.json)" ids
     done
 }
 

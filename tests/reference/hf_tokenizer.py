@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: MIT
 """hf_tokenizer.py -- compare with Hugging Face's `tokenizers` (PyPI), where it is installed.  Not part of `make check`.
 
-    PATH=build/bin:$PATH python3 tests/reference/hf_tokenizer.py [CORPUS...]
+    PATH=build/bin:$PATH python3 tests/reference/hf_tokenizer.py [CORPUS...] [TOKENIZER.json...]
 
 Compared, for both split rules: the files that each side learns from the same captions; the ids that both give with
-either file on at least 100,000 lines (the corpus, and made-up lines of ASCII, control characters, many scripts, emoji and
-random code points).  Lines with characters newer than Python's Unicode are counted apart: the three tables (utf8proc's,
+either file on at least 100,000 lines (the corpus, this repository's prose, and made-up lines of ASCII, control characters,
+many scripts, emoji, random code points, and random bytes of which what is UTF-8 is kept).  Then files with added texts,
+one laid out as GPT-2's was published, and every TOKENIZER.json given.  Lines with characters newer than Python's Unicode are counted apart: the three tables (utf8proc's,
 the library's, Python's) need not have the same version.  Exit status 1 if anything else differs.
 """
+import glob
 import json
+import os
 import random
 import subprocess
 import sys
@@ -17,7 +20,7 @@ import tempfile
 import time
 import unicodedata
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 FAILED = []
 
@@ -39,9 +42,13 @@ def library(split):
     return t
 
 
+EMOJI = ["🥑", "👩‍🚀", "👨‍👩‍👧‍👦", "🇯🇵", "👍🏽", "1️⃣", "❤️", "🏳️‍🌈"]
+ADDED = ["<|endoftext|>", "<|end|>", "<|END|>", "[A b]", "É!", "E\u0301!"]
+
+
 def make_lines(count):
     draw = random.Random(1)
-    words = "an Armchair in the shape of avocado it's we'll 3.14 CAFÉ Ωμέγα ΣΟΦΟΣ İstanbul 日本語 한국어 J\u030c e\u0301 🥑".split()
+    words = EMOJI + ADDED + "an Armchair in the shape of avocado it's we'll 3.14 CAFÉ Ωμέγα ΣΟΦΟΣ İstanbul 日本語 한국어 J\u030c e\u0301 🥑".split()
 
     def character():
         r = draw.random()
@@ -55,7 +62,9 @@ def make_lines(count):
         return chr(draw.randrange(*bounds))
 
     for i in range(count):
-        if i % 2:
+        if i % 10 == 4:
+            line = draw.randbytes(draw.randrange(60)).decode("utf-8", "ignore")
+        elif i % 2:
             line = " ".join(draw.choice(words) for _ in range(draw.randrange(12)))
         else:
             line = "".join(character() for _ in range(draw.randrange(40)))
@@ -112,8 +121,37 @@ def compare_training(name, split, lines, folder):
     return their_file, our_file
 
 
+def library_like(path, lines, kind):
+    """A file of the library: "added" texts among what it learns, or "gpt2": laid out as the published one."""
+    t = library("gpt2") if kind == "added" else Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix=""))
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    t.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "[A b]"] if kind == "added" else []
+    t.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=8192, show_progress=False, special_tokens=special,
+                                                     initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    if kind == "added":
+        t.add_tokens([AddedToken("<|end|>", normalized=True), AddedToken("É!", normalized=True)])
+        t.save(path)
+        return
+    data = json.loads(t.to_str())
+    model = data["model"]
+    last = len(model["vocab"])
+    data["added_tokens"] = [{"id": last, "special": True, "content": "<|endoftext|>", "single_word": False, "lstrip": False,
+                             "rstrip": False, "normalized": True}]
+    data["pre_tokenizer"] = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    data["post_processor"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}
+    data["decoder"] = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True}
+    data["model"] = {"dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": False,
+                     "vocab": model["vocab"] | {"<|endoftext|>": last},
+                     "merges": [m if isinstance(m, str) else " ".join(m) for m in model["merges"]]}
+    json.dump(data, open(path, "w", encoding="utf-8"), ensure_ascii=False)
+
+
 def main():
-    corpus = [line for path in sys.argv[1:] for line in open(path, encoding="utf-8", newline="\n").read().split("\n")]
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    given = [path for path in sys.argv[1:] if path.endswith(".json")]
+    prose = [path for path in sys.argv[1:] if path not in given] + sorted(glob.glob(f"{root}/**/*.md", recursive=True))
+    corpus = [line for path in prose for line in open(path, encoding="utf-8", newline="\n").read().split("\n")]
     corpus = [line.replace("\r", "") for line in corpus]
     lines = corpus + list(make_lines(max(40000, 100000 - len(corpus))))
     plain = [line.encode("ascii", "ignore").decode() for line in corpus] + [l for l in lines if l.isascii()]
@@ -125,6 +163,11 @@ def main():
         for split, theirs, ours in files:
             compare_ids(f"{split}, their file", theirs, lines)
             compare_ids(f"{split}, our file", ours, lines)
+        for kind in ("added", "gpt2"):
+            library_like(f"{folder}/{kind}.json", old, kind)
+            compare_ids(f"their file, {kind}", f"{folder}/{kind}.json", lines)
+        for path in [f"{root}/formats/good/tokenizer-added.json", *given]:
+            compare_ids(path, path, lines)
         t = library("dalle")  # a file of theirs with merges within characters
         t.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=8192, show_progress=False,
                                                          initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))

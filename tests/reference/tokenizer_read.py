@@ -33,14 +33,27 @@ class Tokenizer:
     def __init__(self, path):
         data = json.load(open(path, encoding="utf-8"))
         model = data["model"]
-        assert model["type"] == "BPE" and data["version"] == "1.0" and not data["added_tokens"]
+        assert model["type"] == "BPE" and data["version"] == "1.0"
         self.vocab = model["vocab"]
         self.merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in model["merges"]]
         self.rank = {m: i for i, m in enumerate(self.merges)}
         normalizer = data["normalizer"] or {"type": "Sequence", "normalizers": []}
         self.steps = [n["type"] for n in normalizer.get("normalizers", [normalizer])]
         self.split = "dalle" if data["pre_tokenizer"]["type"] == "Sequence" else "gpt2"
-        self.token = [bytes(BYTE[c] for c in t) for t, _ in sorted(self.vocab.items(), key=lambda item: item[1])]
+        self.added = sorted((t["id"], self.normalise(t["content"]) if t["normalized"] else t["content"], t["normalized"])
+                            for t in data["added_tokens"])
+        token = {i: bytes(BYTE.get(c, 0) for c in t) for t, i in self.vocab.items()} | {i: t.encode() for i, t, _ in self.added}
+        self.token = [token[i] for i in range(len(token))]
+        self.raw = self.finder({t: i for i, t, later in self.added if not later})
+        self.later = self.finder({t: i for i, t, later in self.added if later})
+
+    @staticmethod
+    def finder(ids):
+        """Cut a text into what is between added texts and the ids of these, in turn; the longest one wins."""
+        if not ids:
+            return lambda text: [text]
+        expression = re.compile("(" + "|".join(map(re.escape, sorted(ids, key=len, reverse=True))) + ")")
+        return lambda text: [ids[t] if i % 2 else t for i, t in enumerate(expression.split(text))]
 
     def normalise(self, text):
         if "NFC" in self.steps:
@@ -66,7 +79,11 @@ class Tokenizer:
 
     def encode(self, text):
         ids = []
-        for piece in self.pieces(self.normalise(text)):
+        parts = [p for raw in self.raw(text) for p in ([raw] if isinstance(raw, int) else self.later(self.normalise(raw)))]
+        for piece in [p for part in parts for p in ([part] if isinstance(part, int) else self.pieces(part))]:
+            if isinstance(piece, int):
+                ids.append(piece)
+                continue
             symbols = [chr(POINT[b]) for b in piece.encode("utf-8")]
             ids += [self.vocab[s] for s in self.merge(symbols)]
         return ids
@@ -83,6 +100,8 @@ class Tokenizer:
             out += [struct.pack("<I", len(token)), token]
         out += [struct.pack("<I", len(self.merges))]
         out += [struct.pack("<II", self.vocab[a], self.vocab[b]) for a, b in self.merges]
+        if self.added:
+            out += [struct.pack("<I", len(self.added))] + [struct.pack("<II", i, later) for i, _, later in self.added]
         return hashlib.sha256(b"".join(out)).hexdigest()
 
 
@@ -113,7 +132,7 @@ def lines(count):
     old = [chr(c) for c in range(32, 0x3000) if unicodedata.category(chr(c)) not in ("Cn", "Cs", "Mn") and c != 0x2028]
     for i in range(count):
         if i % 2:
-            yield " ".join(draw.choice(words) for _ in range(draw.randrange(12)))
+            yield " ".join(draw.choice(words) for _ in range(draw.randrange(12))).replace("~ ---", "<|endoftext|>[A b]")
         else:
             yield "".join(draw.choice(old if draw.random() < 0.5 else words) for _ in range(draw.randrange(40)))
 
