@@ -24,7 +24,7 @@ lib_src := $(wildcard lib/*/*.c lib/*/*/*.c)
 lib_obj := $(lib_src:%.c=$(B)/%.o)
 # The CPU's kernels once more for each instruction set (lib/compute/cpu/isa.h).
 kernels := $(filter-out %/dnnl.c,$(wildcard lib/compute/cpu/*.c))
-ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 lib_obj += $(kernels:%.c=$(B)/%.v3.o) $(kernels:%.c=$(B)/%.v4.o)
 endif
 cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
