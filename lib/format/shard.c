@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -145,7 +144,7 @@ int shard_set_open(struct shard_set **to, const char *const *paths, int n, bool 
     for (int i = 0; rc == 0 && i < n; i++)
         rc = add_shard(set, paths[i], force);
     if (rc == 0)
-        rc = tok_scratch_init(&set->scratch, &set->header);
+        rc = tok_scratch_init(&set->scratch, &set->header, false);
     if (rc != 0)
         shard_set_close(set);
     else
@@ -203,9 +202,9 @@ static int check_index(struct shard *s)
 
     if (tok_index_decode(&x, head) != 0)
         return err_set(ERR_FORMAT, "%s: %s", s->path, err_text());
-    crc = (uint32_t)crc32_z(0, head, TOK_INDEX_HEAD - 4);
+    crc = tok_crc(0, head, TOK_INDEX_HEAD - 4);
     if (s->blocks)
-        crc = (uint32_t)crc32_z(crc, head + TOK_INDEX_HEAD, 8 * (size_t)s->blocks);
+        crc = tok_crc(crc, head + TOK_INDEX_HEAD, 8 * (size_t)s->blocks);
     if (crc != x.crc)
         return err_set(ERR_FORMAT, "%s: the index is damaged (CRC)", s->path);
     if (x.blocks != s->blocks || s->count > s->blocks * (uint64_t)x.per_block ||

@@ -75,7 +75,7 @@ static int note_header(struct join *j, const struct tok_header *h)
         return err_set(ERR_NOMEM, "no memory for a join");
     j->header[h->kind] = *h;
     j->header[h->kind].provenance = NULL;
-    return tok_scratch_init(&j->scratch[h->kind], h);
+    return tok_scratch_init(&j->scratch[h->kind], h, true);
 }
 
 int join_add(struct join *j, const struct tok_header *h, int source, const struct tok_record *record)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -225,7 +224,7 @@ int tok_header_encode(uint8_t **bytes, struct tok_part *part, const struct tok_h
         memcpy(p + TOK_FIXED_SIZE, h->provenance, old);
     if (line)
         put_line(p + TOK_FIXED_SIZE + old, line);
-    part->crc = (uint32_t)crc32_z(0, p, part->size - 4);
+    part->crc = tok_crc(0, p, part->size - 4);
     put_u32(p + part->size - 4, part->crc);
     *bytes = p;
     return 0;
@@ -272,7 +271,7 @@ static int read_rest(char **provenance, struct tok_part *part, const uint8_t *fi
     else if ((size_t)got < rest)
         rc = err_set(ERR_TRUNCATED, "%s: ends inside the header", in->name);
     else if ((part->crc = get_u32(p + rest - 4)) !=
-             (uint32_t)crc32_z(crc32_z(0, fixed, TOK_FIXED_SIZE), p, rest - 4))
+             tok_crc(tok_crc(0, fixed, TOK_FIXED_SIZE), p, rest - 4))
         rc = err_set(ERR_FORMAT, "%s: the header is damaged (CRC)", in->name);
     for (size_t i = text; rc == 0 && i < rest - 4; i++)
         if (p[i])

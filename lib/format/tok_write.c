@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -128,7 +127,7 @@ static int flush_block(struct tok_writer *w)
     b = (struct tok_block){.count = w->count, .first = w->records, .size = (uint32_t)(size + pad)};
     tok_block_encode(head, &b);
     crc = tok_block_crc(head, (const uint8_t *)w->start, table);
-    crc = (uint32_t)crc32_z(crc32_z(crc, w->payload, w->used), zero, pad);
+    crc = tok_crc(tok_crc(crc, w->payload, w->used), zero, pad);
     put_u32(head + TOK_BLOCK_HEAD - 4, crc);
     if ((rc = note_block(w)) != 0 || (rc = emit(w, head, sizeof head)) != 0 ||
         (table && (rc = emit(w, w->start, table)) != 0) || (rc = emit(w, w->payload, w->used)) != 0 ||
@@ -175,9 +174,9 @@ static int write_index(struct tok_writer *w)
         put_u64((uint8_t *)(w->block_at + i), at);
     }
     tok_index_encode(head, &x);
-    crc = (uint32_t)crc32_z(0, head, sizeof head - 4);
+    crc = tok_crc(0, head, sizeof head - 4);
     if (w->blocks)
-        crc = (uint32_t)crc32_z(crc, (const uint8_t *)w->block_at, 8 * (size_t)w->blocks);
+        crc = tok_crc(crc, (const uint8_t *)w->block_at, 8 * (size_t)w->blocks);
     put_u32(head + TOK_INDEX_HEAD - 4, crc);
     if ((rc = emit(w, head, sizeof head)) != 0 || w->blocks == 0)
         return rc;
