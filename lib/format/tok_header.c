@@ -142,6 +142,9 @@ int tok_provenance_merge(struct tok_header *to, const char *lines)
     size_t used = to->provenance ? strlen(to->provenance) : 0;
     const char *next;
 
+    if (used >= sizeof more - 1 && strcmp(to->provenance + used - (sizeof more - 1), more) == 0)
+        return 0; /* it was said */
+
     for (const char *p = lines; p && *p; p = next) {
         const char *add = p, *end = strchr(p, '\n');
         size_t size;
@@ -156,8 +159,7 @@ int tok_provenance_merge(struct tok_header *to, const char *lines)
         if (used + size > PROVENANCE_KEEP) {
             add = more;
             size = sizeof more - 1;
-            if (has_line(to->provenance, more, size))
-                continue;
+            next = NULL;
         }
         if (!(text = realloc(to->provenance, used + size + 1)))
             return err_set(ERR_NOMEM, "no memory for provenance");
