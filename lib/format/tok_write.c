@@ -15,10 +15,10 @@ struct tok_writer {
     uint64_t records, blocks; /* in written blocks */
     uint32_t per_block;
 
-    uint8_t *payload;         /* owned; the block that is being filled */
-    size_t used, room;
+    uint8_t *block;           /* owned; [room], the block that is being filled: head, table in shards, records */
+    size_t front;             /* bytes before the first record of a full block */
+    size_t used, room;        /* bytes of records; of the block */
     uint32_t count;           /* records in it */
-    uint32_t *start;          /* owned; [per_block], shards only: where each record begins in payload */
     uint64_t *block_at;       /* owned; [blocks], shards only: where each block begins in the file */
     size_t block_room;
 };
@@ -36,8 +36,7 @@ void tok_drop(struct tok_writer *w)
 {
     if (!w)
         return;
-    free(w->payload);
-    free(w->start);
+    free(w->block);
     free(w->block_at);
     free(w);
 }
@@ -57,10 +56,7 @@ int tok_create(struct tok_writer **to, struct out *out, const struct tok_header 
     if ((rc = tok_header_encode(&bytes, &w->part, header, line, shard)) != 0)
         goto out;
     w->per_block = tok_block_records(header);
-    if (shard && !(w->start = malloc(sizeof *w->start * w->per_block))) {
-        rc = err_set(ERR_NOMEM, "no memory for a writer");
-        goto out;
-    }
+    w->front = TOK_BLOCK_HEAD + (shard ? 4 * (size_t)w->per_block : 0);
     rc = emit(w, bytes, w->part.size);
 out:
     free(bytes);
@@ -90,14 +86,17 @@ static void *grow(void *p, size_t *room, size_t need, size_t size)
     return p;
 }
 
-/* The table of a shard's block, in the file's byte order, in place of the offsets. */
-static size_t finish_table(struct tok_writer *w)
+/* The last block of a shard has a shorter table: its records move up, and so do the offsets. */
+static void close_gap(struct tok_writer *w)
 {
-    size_t size = w->part.shard ? 4 * (size_t)w->count : 0;
+    uint8_t *table = w->block + TOK_BLOCK_HEAD;
+    uint32_t gap = 4 * (w->per_block - w->count);
 
-    for (uint32_t i = 0; size && i < w->count; i++)
-        put_u32((uint8_t *)(w->start + i), (uint32_t)size + w->start[i]);
-    return size;
+    if (!w->part.shard || gap == 0)
+        return;
+    memmove(w->block + w->front - gap, w->block + w->front, w->used);
+    for (uint32_t i = 0; i < w->count; i++)
+        put_u32(table + 4 * (size_t)i, get_u32(table + 4 * (size_t)i) - gap);
 }
 
 static int note_block(struct tok_writer *w)
@@ -115,23 +114,16 @@ static int note_block(struct tok_writer *w)
 
 static int flush_block(struct tok_writer *w)
 {
-    static const uint8_t zero[TOK_ALIGN];
-    uint8_t head[TOK_BLOCK_HEAD];
-    size_t table = finish_table(w), size = table + w->used, pad = 0;
-    struct tok_block b;
-    uint32_t crc;
+    size_t size = TOK_BLOCK_HEAD + (w->part.shard ? 4 * (size_t)w->count : 0) + w->used;
+    size_t pad = w->part.shard ? (TOK_ALIGN - size % TOK_ALIGN) % TOK_ALIGN : 0;
+    struct tok_block b = {.count = w->count, .first = w->records, .size = (uint32_t)(size + pad - TOK_BLOCK_HEAD)};
     int rc;
 
-    if (w->part.shard)
-        pad = (TOK_ALIGN - (TOK_BLOCK_HEAD + size) % TOK_ALIGN) % TOK_ALIGN;
-    b = (struct tok_block){.count = w->count, .first = w->records, .size = (uint32_t)(size + pad)};
-    tok_block_encode(head, &b);
-    crc = tok_block_crc(head, (const uint8_t *)w->start, table);
-    crc = tok_crc(tok_crc(crc, w->payload, w->used), zero, pad);
-    put_u32(head + TOK_BLOCK_HEAD - 4, crc);
-    if ((rc = note_block(w)) != 0 || (rc = emit(w, head, sizeof head)) != 0 ||
-        (table && (rc = emit(w, w->start, table)) != 0) || (rc = emit(w, w->payload, w->used)) != 0 ||
-        (rc = emit(w, zero, pad)) != 0)
+    close_gap(w);
+    memset(w->block + size, 0, pad);
+    tok_block_encode(w->block, &b);
+    put_u32(w->block + TOK_BLOCK_HEAD - 4, tok_block_crc(w->block, w->block + TOK_BLOCK_HEAD, b.size));
+    if ((rc = note_block(w)) != 0 || (rc = emit(w, w->block, size + pad)) != 0)
         return rc;
     w->records += w->count;
     w->blocks++;
@@ -149,12 +141,12 @@ int tok_put(struct tok_writer *w, const struct tok_record *record)
     if ((rc = tok_record_check(record, &w->header)) != 0)
         return rc;
     size = tok_record_size(record);
-    if (!(more = grow(w->payload, &w->room, w->used + size, 1)))
+    if (!(more = grow(w->block, &w->room, w->front + w->used + size + TOK_ALIGN, 1)))
         return ERR_NOMEM;
-    w->payload = more;
+    w->block = more;
     if (w->part.shard)
-        w->start[w->count] = (uint32_t)w->used;
-    tok_record_encode(w->payload + w->used, record);
+        put_u32(w->block + TOK_BLOCK_HEAD + 4 * (size_t)w->count, (uint32_t)(w->front - TOK_BLOCK_HEAD + w->used));
+    tok_record_encode(w->block + w->front + w->used, record);
     w->used += size;
     return ++w->count == w->per_block ? flush_block(w) : 0;
 }
