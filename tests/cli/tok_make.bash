@@ -45,7 +45,5 @@ least_memory() {
 }
 
 no_sanitizer() {
-    if ldd "$(command -v tok-check)" | grep -qE 'lib[at]san|libubsan' || grep -qa __asan_init "$(command -v tok-check)"; then
-        skip "sanitizers reserve address space"
-    fi
+    if grep -qaE '__[at]san_init' "$(command -v tok-check)"; then skip "sanitizers reserve address space"; fi
 }
