@@ -3,7 +3,7 @@
  *
  *   header | block ... | end          cat of compatible streams is a stream: after an end another header may follow
  *
- * A record is a key, a variant number (candidate of a caption, crop of a picture; 0 where there is one), and text
+ * A record is a key, a variant number (caption or crop of a picture, candidate of a caption; 0 where there is one), and text
  * tokens, image tokens, or both.  Image tokens are always grid_h * grid_w; text tokens 0..text_slots - 1 (slot 0 is the
  * model's start token).
  *
