@@ -17,7 +17,7 @@ CFLAGS  ?= -O3 -g
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fopenmp -fno-math-errno -fno-trapping-math -MMD -MP -Ilib -I. $(WARN) $(CFLAGS) \
               $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-omit-frame-pointer) \
               $(if $(LIBFUZZER),-fsanitize=fuzzer-no-link)
-LIBS    := -ldnnl -larchive -lpng -ljpeg -lwebp -lwebpdemux -lutf8proc -ljansson -lz -lmd -lm
+LIBS    := -ldnnl -larchive -lpng -ljpeg -lwebp -lwebpdemux -lutf8proc -ljansson -ldeflate -lmd -lm
 ALL_LDFLAGS := -fopenmp $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined))
 
 lib_src := $(wildcard lib/*/*.c lib/*/*/*.c)
@@ -63,15 +63,15 @@ $(B)/bin/%: $(B)/cmd/%.o $(B)/cmd/tool.o $(B)/libarmchair.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS) -lz
 $(B)/tests/ops/%: $(B)/tests/ops/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS) -lz
 # A harness is one function; replay.c gives it a main over corpus files, libFuzzer one that searches.
 fuzz_main := $(if $(LIBFUZZER),,$(B)/tests/fuzz/replay.o)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(fuzz_main) $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(LIBS) -lz
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lz
 
 tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 
@@ -79,8 +79,8 @@ tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 
 # Debian 12 and Ubuntu 24.04 names; README says why each.
 packages := gcc g++ libc6-dev libdnnl-dev libarchive-dev libpng-dev libjpeg-dev libwebp-dev libutf8proc-dev \
-            libjansson-dev zlib1g-dev libmd-dev librandom123-dev \
-            libcmocka-dev bats perl mandoc python3 jq
+            libjansson-dev libdeflate-dev libmd-dev librandom123-dev \
+            libcmocka-dev zlib1g-dev bats perl mandoc python3 jq
 
 deps:
 	@missing=$$(for p in $(packages); do \

@@ -42,6 +42,8 @@ struct encoder {
     struct rejects rejects;
     uint16_t ids[TOK_SLOTS_MAX];
     int64_t cut; /* captions that were too long */
+    char key[TOK_KEY_MAX + 1]; /* of the caption written last */
+    uint32_t variant;
 };
 
 static int reject(struct encoder *e, const struct caption *c, const char *reason)
@@ -54,6 +56,12 @@ static int reject(struct encoder *e, const struct caption *c, const char *reason
         return caption_error(c, text);
     tool.skipped++;
     return rejects_add(&e->rejects, c->source, c->key, text);
+}
+
+/* Captions of one key that follow each other are its variants. */
+static uint32_t next_variant(const struct encoder *e, const char *key)
+{
+    return strcmp(key, e->key) == 0 ? e->variant + 1 : 0;
 }
 
 static int put(struct encoder *e, const struct caption *c)
@@ -81,8 +89,12 @@ static int put(struct encoder *e, const struct caption *c)
         count = max;
     }
     record.text_count = (uint32_t)count;
-    rc = tok_put(e->writer, &record);
-    return rc == ERR_ARG ? reject(e, c, err_text()) : rc;
+    record.variant = next_variant(e, c->key);
+    if ((rc = tok_put(e->writer, &record)) != 0)
+        return rc == ERR_ARG ? reject(e, c, err_text()) : rc;
+    memcpy(e->key, c->key, c->key_size + 1); /* tok_put knows that it fits */
+    e->variant = record.variant;
+    return 0;
 }
 
 static int start(struct encoder *e)

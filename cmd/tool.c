@@ -287,7 +287,8 @@ static void set_preset(const struct tool *tool, const struct tool_preset *preset
 /* What a provenance line leaves out: where data goes and how many hands do the work change no byte of it. */
 static bool in_provenance(const struct tool_option *o)
 {
-    static const char *const skip[] = {"output", "val-output", "threads", "rejects", "keep-going", "force", "resume", NULL};
+    static const char *const skip[] = {"output", "val-output", "threads", "memory", "temp", "rejects", "keep-going", "force", "resume",
+                                       NULL};
 
     for (int i = 0; skip[i]; i++)
         if (strcmp(o->word, skip[i]) == 0)

@@ -69,6 +69,19 @@ ids() { # key:ids of each record
     [ "$(wc -l < r.jsonl)" = 4 ]
 }
 
+@test "bpe-encode: captions of one key that follow each other are its variants, and none is lost in a shard" {
+    printf 'a\tan\na\tanan\nb\tan\na\tn\nb\tn\nb\ta\n' > c.tsv
+    bpe-encode -m "$M" --keyed c.tsv | tok-dump | jq -r 'select(has("key")) | .key + (.variant | tostring)' | paste -sd' ' > got
+    [ "$(cat got)" = "a0 a1 b0 a0 b0 b1" ]
+    printf 'a\tan\na\t%s\na\tn\n' "$(head -c 5000 /dev/zero | tr '\0' ' ')" > c.tsv # one is left out: no gap
+    bpe-encode -q -m "$M" --keyed -k --long drop c.tsv | tok-dump | jq -s -e 'map(.variant) == [null, 0, 1]'
+    printf 'a\tan\na\tanan\nb\tan\n' | bpe-encode -m "$M" --keyed > text.tok
+    { echo '{"armchair":"tok","kind":"image","image_vocab":512,"grid":[1,1]}'
+        for key in b a; do for v in 0 1 2; do echo '{"key":"'$key'","variant":'$v',"image":['$v']}'; done; done; } | tok-load > image.tok
+    shard-pack --text text.tok --image image.tok | tok-dump | jq -rs 'map(select(has("key"))) | map(.key + (.variant | tostring)) | sort | join(" ")' > got
+    [ "$(cat got)" = "a0 a1 a2 a3 a4 a5 b0 b1 b2" ]
+}
+
 @test "bpe-encode: pair archives" {
     mkdir p
     echo an > p/0001.txt
