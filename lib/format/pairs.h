@@ -38,8 +38,8 @@ struct pair {
     const char *place;       /* borrowed: a file that holds the picture for pairs_read_again; NULL: there is none (compressed
                               * archives, zip, stdin) */
     int64_t offset;          /* of the picture's member in place, a tar; -1: place is the picture itself */
-    const char *caption_end; /* what stood behind the caption in its txt: "", "\n" or "\r\n"; NULL: the caption is not from one */
-    const struct pair_member *extra; /* [extras], borrowed until the next call: with PAIRS_EXTRA, all other members of the key */
+    const char *caption_end; /* what stood behind it in the txt: "", "\n" or "\r\n"; NULL: the caption is not from one */
+    const struct pair_member *extra; /* [extras], borrowed: with PAIRS_EXTRA, all other members of the key */
     int extras;
     const char *problem;     /* NULL, or why the record cannot be used as it is */
 };

@@ -60,7 +60,8 @@ int pairs_create(struct pairs_writer **writer, struct out *out)
     if (!w->archive || !w->entry)
         return free_writer(w, err_set(ERR_NOMEM, "no memory"));
     archive_write_set_format_pax_restricted(w->archive);
-    archive_write_set_bytes_per_block(w->archive, 10240);
+    archive_write_set_bytes_per_block(w->archive, 16 * 10240); /* written at once */
+    archive_write_set_bytes_in_last_block(w->archive, 10240);
     if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
         return free_writer(w, write_error(w));
     *writer = w;
@@ -128,7 +129,8 @@ int pairs_copy(struct pairs_writer *w, const struct pair *pair)
     if (rc == 0 && pair->caption && pair->caption_end) {
         char *text = text_printf("%s%s", pair->caption, pair->caption_end);
 
-        rc = text ? put_as_read(w, pair->key, "txt", text, strlen(text)) : err_set(ERR_NOMEM, "%s: no memory", pair->key);
+        rc = text ? put_as_read(w, pair->key, "txt", text, strlen(text))
+                  : err_set(ERR_NOMEM, "%s: no memory", pair->key);
         free(text);
     }
     for (int i = 0; rc == 0 && i < pair->extras; i++)
