@@ -134,18 +134,19 @@ emoji: deps
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+	    $(DESTDIR)$(PREFIX)/share/doc/armchair/formats $(DESTDIR)$(PREFIX)/share/armchair
 	install -m 755 $(programs) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/armchair
 	install -m 644 formats/*.md $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+	install -m 644 pipelines/boilerplate.ere $(DESTDIR)$(PREFIX)/share/armchair
 
 uninstall:
 	rm -f $(programs:$(B)/bin/%=$(DESTDIR)$(PREFIX)/bin/%) \
 	    $(patsubst man/%.1,$(DESTDIR)$(PREFIX)/share/man/man1/%.1,$(wildcard man/*.1)) \
 	    $(patsubst man/%.5,$(DESTDIR)$(PREFIX)/share/man/man5/%.5,$(wildcard man/*.5))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/armchair
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/armchair $(DESTDIR)$(PREFIX)/share/armchair
 
 help:
 	@echo 'make              build the programs into $(B)/bin'

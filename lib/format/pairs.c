@@ -29,6 +29,7 @@ struct pairs {
     struct pairs_bytes key, shown, picture, text, json, near, place;
     int64_t offset;                /* of the picture in place; place.size 0: it cannot be read again */
     const char *picture_ext;
+    struct pairs_extras extras;
     bool any;                      /* has a member that is a picture or a caption, read or not */
     bool have_text, have_json;
     bool bad_picture, bad_caption; /* there was one, and problem says what is wrong with it */
@@ -87,6 +88,7 @@ void pairs_close(struct pairs *p)
     free(p->json.at);
     free(p->near.at);
     free(p->place.at);
+    pairs_extras_fini(&p->extras);
     free(p->source);
     free(p);
 }
@@ -174,6 +176,35 @@ static int take_other(struct pairs *p, const char *ext)
     return pairs_bytes_set(&p->near, p->path, strlen(p->path));
 }
 
+static int keep_extra(struct pairs *p, const char *ext, const struct pairs_bytes *bytes)
+{
+    const char *why;
+    int rc = pairs_extras_keep(&p->extras, ext, bytes, &why);
+
+    if (rc == 0 && why)
+        note_problem(p, p->path, why);
+    return rc;
+}
+
+static int take_json(struct pairs *p, const char *ext)
+{
+    bool had = p->have_json;
+    int rc = take_caption(p, &p->json, PAIRS_JSON_MAX, &p->have_json);
+
+    return rc == 0 && (p->want & PAIRS_EXTRA) && p->have_json && !had ? keep_extra(p, ext, &p->json) : rc;
+}
+
+static int take_extra(struct pairs *p, const char *ext)
+{
+    bool have, bad;
+    int rc = take_other(p, ext);
+
+    if (rc != 0 || !(p->want & PAIRS_EXTRA))
+        return rc;
+    rc = read_member(p, &p->extras.member, PAIRS_MEMBER_MAX, &have, &bad);
+    return rc == 0 && have ? keep_extra(p, ext, &p->extras.member) : rc;
+}
+
 static int take_member(struct pairs *p)
 {
     const char *ext = pairs_dot(p->path) + 1, *picture = pairs_picture_ext(ext);
@@ -183,8 +214,8 @@ static int take_member(struct pairs *p)
     if (strcasecmp(ext, "txt") == 0)
         return take_caption(p, &p->text, PAIRS_CAPTION_MAX, &p->have_text);
     if (strcasecmp(ext, "json") == 0)
-        return take_caption(p, &p->json, PAIRS_JSON_MAX, &p->have_json);
-    return take_other(p, ext);
+        return take_json(p, ext);
+    return take_extra(p, ext);
 }
 
 /* ---- records --------------------------------------------------------------------------------------------------- */
@@ -205,12 +236,14 @@ static bool has_all(const struct pairs *p)
 /* The members of one key.  1: gathered; 0: the end; else an error, after which p->failed is set. */
 static int gather(struct pairs *p)
 {
+    bool cut = false; /* inside a member of this key */
     int rc = 1;
 
     p->picture_ext = NULL;
     p->any = p->have_text = p->have_json = p->bad_picture = p->bad_caption = false;
     p->problem[0] = 0;
     p->near.size = p->place.size = 0;
+    p->extras.count = 0;
     if (!p->path && (rc = next_member(p)) <= 0) {
         p->ended = rc == 0;
         return p->failed = rc;
@@ -218,7 +251,9 @@ static int gather(struct pairs *p)
     if ((rc = pairs_bytes_set(&p->key, p->path, (size_t)(pairs_dot(p->path) - p->path))) != 0)
         return p->failed = rc;
     do {
-        if ((rc = take_member(p)) == 0)
+        if ((rc = take_member(p)) != 0)
+            cut = true;
+        else
             rc = next_member(p);
     } while (rc > 0 && same_key(p));
     if (rc >= 0) {
@@ -227,7 +262,7 @@ static int gather(struct pairs *p)
     }
     p->failed = rc;
     snprintf(p->reason, sizeof p->reason, "%s", err_text());
-    return has_all(p) ? 1 : rc; /* what is complete before the cut still arrives */
+    return has_all(p) && !(cut && (p->want & PAIRS_EXTRA)) ? 1 : rc; /* what is complete before the cut still arrives */
 }
 
 /* The "caption" of KEY.json into p->text. */
@@ -265,16 +300,18 @@ static void note_missing(struct pairs *p, const char *what)
 
 static int finish(struct pairs *p, struct pair *pair)
 {
-    const char *why;
+    const char *why, *end = NULL;
+    bool from_txt;
     int rc;
 
     if ((rc = pairs_show_key(&p->shown, (const char *)p->key.at, p->key.size, &why)) != 0)
         return rc;
     if (why && !p->problem[0])
         snprintf(p->problem, sizeof p->problem, "%s", why);
+    from_txt = p->have_text;
     if ((p->want & PAIRS_CAPTION) && !p->have_text && p->have_json && (rc = caption_from_json(p)) != 0)
         return rc;
-    if (p->have_text && (why = pairs_check_caption(&p->text))) {
+    if (p->have_text && (why = pairs_check_caption(&p->text, &end))) {
         p->have_text = false;
         p->bad_caption = true;
         if (!p->problem[0])
@@ -289,6 +326,7 @@ static int finish(struct pairs *p, struct pair *pair)
     if (p->have_text) {
         pair->caption = (const char *)p->text.at;
         pair->caption_size = p->text.size;
+        pair->caption_end = from_txt ? end : NULL;
     }
     if (p->picture_ext) {
         pair->picture = p->picture.at;
@@ -297,6 +335,8 @@ static int finish(struct pairs *p, struct pair *pair)
         pair->place = p->place.size ? (const char *)p->place.at : NULL;
         pair->offset = p->offset;
     }
+    pair->extra = pairs_extras_list(&p->extras);
+    pair->extras = p->extras.count;
     pair->problem = p->problem[0] ? p->problem : NULL;
     return 0;
 }

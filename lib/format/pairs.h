@@ -19,6 +19,13 @@
 
 #define PAIRS_MEMBER_MAX (256u << 20) /* bytes of a picture; larger ones are a problem of their record */
 #define PAIRS_CAPTION_MAX (1u << 20)
+#define PAIRS_EXTRAS_MAX 64            /* other members of a record; PAIRS_MEMBER_MAX bytes together */
+
+struct pair_member {
+    const char *ext;         /* as it stood: "mask.png" */
+    const uint8_t *bytes;
+    size_t size;
+};
 
 struct pair {
     const char *key;         /* borrowed until the next call */
@@ -31,10 +38,13 @@ struct pair {
     const char *place;       /* borrowed: a file that holds the picture for pairs_read_again; NULL: there is none (compressed
                               * archives, zip, stdin) */
     int64_t offset;          /* of the picture's member in place, a tar; -1: place is the picture itself */
+    const char *caption_end; /* what stood behind it in the txt: "", "\n" or "\r\n"; NULL: the caption is not from one */
+    const struct pair_member *extra; /* [extras], borrowed: with PAIRS_EXTRA, all other members of the key */
+    int extras;
     const char *problem;     /* NULL, or why the record cannot be used as it is */
 };
 
-enum pairs_want { PAIRS_CAPTION = 1, PAIRS_PICTURE = 2 };
+enum pairs_want { PAIRS_CAPTION = 1, PAIRS_PICTURE = 2, PAIRS_EXTRA = 8 };
 
 struct pairs;
 
@@ -47,6 +57,9 @@ void pairs_close(struct pairs *p);
  * caller frees *bytes, NULL after a failure. */
 must_check int pairs_read_again(uint8_t **bytes, size_t *size, const char *place, int64_t offset);
 
+/* The extension as we spell it, if it is one of a picture; NULL: it is not. */
+const char *pairs_picture_ext(const char *ext);
+
 /* Is path a pair source rather than plain text: a folder, "@...", or an archive by its first bytes? */
 bool pairs_is_source(const char *path);
 
@@ -57,6 +70,9 @@ struct pairs_writer;
 must_check int pairs_create(struct pairs_writer **w, struct out *out);
 /* One member KEY.ext. */
 must_check int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size);
+/* All members of a pair, their bytes unchanged: KEY.picture_ext, KEY.txt where the caption is from one or from a list, the
+ * extras.  The key is the same when read back: it stands as it is wherever a reader would find it again. */
+must_check int pairs_copy(struct pairs_writer *w, const struct pair *pair);
 must_check int pairs_end(struct pairs_writer *w); /* frees w, also after a failure */
 void pairs_drop(struct pairs_writer *w);          /* frees w and writes nothing more: the tar stays cut */
 

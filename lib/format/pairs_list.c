@@ -165,7 +165,7 @@ static int take_picture(struct pairs_list *l, struct pair *pair, const char *pat
 
 static int take_caption(struct pairs_list *l, struct pair *pair, const char *text, size_t size)
 {
-    const char *why = NULL;
+    const char *why = NULL, *end;
     int rc;
 
     if (!text)
@@ -175,13 +175,14 @@ static int take_caption(struct pairs_list *l, struct pair *pair, const char *tex
     else if ((rc = pairs_bytes_set(&l->caption, text, size)) != 0)
         return rc;
     else
-        why = pairs_check_caption(&l->caption);
+        why = pairs_check_caption(&l->caption, &end);
     if (why) {
         note_problem(l, why);
         return 0;
     }
     pair->caption = (const char *)l->caption.at;
     pair->caption_size = l->caption.size;
+    pair->caption_end = "\n"; /* as our writers write it */
     return 0;
 }
 

@@ -50,6 +50,15 @@ enum image_kind image_kind(const uint8_t *bytes, size_t size);
  * limits NULL: the defaults.  They are checked before anything of the picture's size is allocated. */
 must_check int image_decode(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits);
 
+struct image_size {
+    int32_t width, height; /* 1..IMAGE_SIDE_MAX */
+};
+
+/* The size that image_decode would give, orientation applied, from headers alone: nothing is decoded or allocated, and no
+ * limit of pixels or bytes is kept.  A picture whose header is whole may still be damaged or cut further on.
+ * ERR_FORMAT: *out is unspecified. */
+must_check int image_probe(struct image_size *out, const uint8_t *bytes, size_t size);
+
 struct image_text {
     const char *key;   /* 1 to 79 printable ASCII characters: "Description" */
     const char *value; /* UTF-8 */
