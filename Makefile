@@ -27,7 +27,8 @@ kernels := $(filter-out %/dnnl.c,$(wildcard lib/compute/cpu/*.c))
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 lib_obj += $(kernels:%.c=$(B)/%.v3.o) $(kernels:%.c=$(B)/%.v4.o)
 endif
-cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
+cmd_src := $(filter-out cmd/tool%.c,$(wildcard cmd/*.c))
+tool_obj := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/tool*.c))
 programs := $(cmd_src:cmd/%.c=$(B)/bin/%)
 unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
 fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
@@ -58,7 +59,7 @@ $(B)/lib/compute/cpu/%.o: ISA := -ffp-contract=fast
 $(B)/libarmchair.a: $(lib_obj)
 	@rm -f $@; ar rcs $@ $^
 
-$(B)/bin/%: $(B)/cmd/%.o $(B)/cmd/tool.o $(B)/libarmchair.a
+$(B)/bin/%: $(B)/cmd/%.o $(tool_obj) $(B)/libarmchair.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
