@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 
+#include "base/io.h"
 #include "cmd/tool_in.h"
 
 static char provenance[4096];
+static struct timespec started;
 
 _Noreturn void tool_usage(const struct tool *tool, const char *format, ...)
 {
@@ -38,10 +41,11 @@ void tool_say(const struct tool *tool, const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* What a provenance line leaves out: where data goes and how many hands do the work change no byte of it. */
+/* What a provenance line leaves out: where data comes from and goes to and how many hands do the work change no byte of it. */
 static bool in_provenance(const struct tool_option *o)
 {
-    static const char *const skip[] = {"output", "val-output", "threads", "rejects", "keep-going", "force", "resume", NULL};
+    static const char *const skip[] = {"text", "image", "output", "val-output", "threads", "rejects", "summary", "keep-going",
+                                       "force", "resume", NULL};
 
     for (int i = 0; skip[i]; i++)
         if (strcmp(o->word, skip[i]) == 0)
@@ -111,6 +115,34 @@ void tool_plan(const char *name, int64_t number, const char *unit)
     if (strcmp(unit, "bytes") == 0)
         printf("\t%.*f %s", i ? 1 : 0, size, units[i]);
     putchar('\n');
+}
+
+void tool_start_clock(void)
+{
+    clock_gettime(CLOCK_MONOTONIC, &started);
+}
+
+int tool_summary(const struct tool *tool, const char *path, const struct tool_count *counts)
+{
+    struct timespec now;
+    json_t *object;
+    char *text, *line;
+    int rc;
+
+    if (!path)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    object = json_pack("{s:s, s:s, s:f}", "program", tool->name, "version", TOOL_VERSION, "seconds",
+                       (double)(now.tv_sec - started.tv_sec) + 1e-9 * (double)(now.tv_nsec - started.tv_nsec));
+    for (; counts->word; counts++)
+        json_object_set_new(object, counts->word, json_integer(counts->number));
+    text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+    json_decref(object);
+    line = text ? text_printf("%s\n", text) : NULL;
+    rc = line ? file_write(path, line, strlen(line)) : err_set(ERR_NOMEM, "%s: no memory", path);
+    free(text);
+    free(line);
+    return rc;
 }
 
 int tool_finish(struct tool *tool, int rc)

@@ -10,6 +10,7 @@ void tool_set_value(const struct tool *tool, const struct tool_option *o, const 
 /* The value as text; false for a string that was not set. */
 bool tool_show_value(const struct tool_option *o, char *text, size_t size);
 
+void tool_start_clock(void);
 /* Once all options are set. */
 void tool_write_provenance(const struct tool *tool);
 

@@ -164,6 +164,7 @@ void tool_start_presets(struct tool *tool, const struct tool_preset *presets, in
     struct option *words = calloc((size_t)n + 6, sizeof *words);
     char letters[256] = ":qv";
 
+    tool_start_clock();
     if (!words)
         tool_usage(tool, "no memory");
     for (int i = 0; i < n; i++) {
