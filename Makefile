@@ -34,7 +34,7 @@ unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops
 fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 bench   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all tests deps check demo emoji bench asan tsan fuzz install uninstall clean help FORCE
+.PHONY: all tests deps check check-slurm demo emoji bench asan tsan fuzz install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -99,6 +99,11 @@ check: deps
 	@$(MAKE) --no-print-directory all tests
 	@BUILD=$(B) tests/run.sh
 
+# A real Slurm on this machine, as root: tests/slurm/run.sh.
+check-slurm: deps
+	@$(MAKE) --no-print-directory deps packages='slurm-wlm munge' all
+	@BUILD=$(B) tests/slurm/run.sh
+
 asan:
 	@$(MAKE) --no-print-directory SAN=address check
 
@@ -151,6 +156,7 @@ uninstall:
 help:
 	@echo 'make              build the programs into $(B)/bin'
 	@echo 'make check        install what is missing, build, run all tests'
+	@echo 'make check-slurm  as root: a job array on a real Slurm of two nodes, started and killed here'
 	@echo 'make demo         install what is missing, build, learn to draw from captions, judge the drawings'
 	@echo 'make emoji        the same with the emoji of a font: real pictures, real captions'
 	@echo 'make deps         install missing packages (apt; as root or through sudo)'

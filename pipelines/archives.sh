@@ -14,6 +14,7 @@
 declare -a archive_options=() # of dvae-encode
 archives_finished=0           # by this run
 archives_stop=                # "soon": begin nothing more; "now": end what runs
+archives_warned=              # USR1 came
 declare -A archives_running=()
 
 archives_open() { # TOKENIZER DVAE FOLDER
@@ -192,7 +193,7 @@ archives_do() { # ARCHIVE...
     for archive; do
         if ! archive_is_done "$archive"; then todo+=("$archive"); fi
     done
-    trap 'archives_stop=${archives_stop:-soon}' USR1
+    trap 'archives_warned=1 archives_stop=${archives_stop:-soon}' USR1
     trap 'archives_stop=now; archives_end' TERM INT HUP
     archives_sweep
     set -m # every archive its own process group
