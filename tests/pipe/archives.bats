@@ -142,6 +142,25 @@ some_done() { compgen -G "$out/*.json" >/dev/null; }
     none_hidden
 }
 
+@test "plan.sh counts from rates that it measures" {
+    plan() { "$ROOT/pipelines/plan.sh" "$@" >"$BATS_TEST_TMPDIR/plan"; }
+    value() { sed -n "s/^$1 \{2,\}//p" "$BATS_TEST_TMPDIR/plan" | cut -d' ' -f1; }
+    GPU_RATE=1000 PER=3000 plan 36000000 tokenizer.json dvae 0.tar
+    [ "$(value archives)" = 12000 ]
+    [ "$(value files)" = 36001 ]
+    [ "$(value GPU-hours)" = 10 ]
+    awk -v gb="$(value 'disk, archives')" -v bytes="$(stat -c %s 0.tar)" 'BEGIN {x = gb / (bytes / 12 * 36e6 / 1e9); exit !(x > 0.99 && x < 1.01)}'
+    for what in captions pictures "pairs packed and checked"; do # hours times rate are the pairs, as far as digits go
+        awk -v r="$(value "$what")" -v h="$(value "core-hours, $what")" 'BEGIN {exit !(r * h * 3600 > 30e6 && r * h * 3600 < 42e6)}'
+    done
+    plan 1000 tokenizer.json dvae 0.tar
+    [ "$(value GPU-hours)" = unknown ]
+    run "$ROOT/pipelines/plan.sh" many
+    [ "$status" = 2 ]
+    run "$ROOT/pipelines/plan.sh" 1000 tokenizer.json
+    [ "$status" = 2 ]
+}
+
 @test "nothing is mixed up: names, other archives, other shards, other tokenizers" {
     mkdir "$BATS_TEST_TMPDIR/other"
     cp 0.tar "$BATS_TEST_TMPDIR/other/1.tar.gz"
