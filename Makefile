@@ -27,13 +27,14 @@ kernels := $(filter-out %/dnnl.c,$(wildcard lib/compute/cpu/*.c))
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 lib_obj += $(kernels:%.c=$(B)/%.v3.o) $(kernels:%.c=$(B)/%.v4.o)
 endif
-cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
+cmd_src := $(filter-out cmd/tool%.c,$(wildcard cmd/*.c))
+tool_obj := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/tool*.c))
 programs := $(cmd_src:cmd/%.c=$(B)/bin/%)
 unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
 fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 bench   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all tests deps check demo emoji bench asan tsan fuzz install uninstall clean help FORCE
+.PHONY: all tests deps check check-slurm demo emoji bench asan tsan fuzz install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -58,7 +59,7 @@ $(B)/lib/compute/cpu/%.o: ISA := -ffp-contract=fast
 $(B)/libarmchair.a: $(lib_obj)
 	@rm -f $@; ar rcs $@ $^
 
-$(B)/bin/%: $(B)/cmd/%.o $(B)/cmd/tool.o $(B)/libarmchair.a
+$(B)/bin/%: $(B)/cmd/%.o $(tool_obj) $(B)/libarmchair.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
@@ -97,6 +98,11 @@ deps:
 check: deps
 	@$(MAKE) --no-print-directory all tests
 	@BUILD=$(B) tests/run.sh
+
+# A real Slurm on this machine, as root: tests/slurm/run.sh.
+check-slurm: deps
+	@$(MAKE) --no-print-directory deps packages='slurm-wlm munge' all
+	@BUILD=$(B) tests/slurm/run.sh
 
 asan:
 	@$(MAKE) --no-print-directory SAN=address check
@@ -151,6 +157,7 @@ uninstall:
 help:
 	@echo 'make              build the programs into $(B)/bin'
 	@echo 'make check        install what is missing, build, run all tests'
+	@echo 'make check-slurm  as root: a job array on a real Slurm of two nodes, started and killed here'
 	@echo 'make demo         install what is missing, build, learn to draw from captions, judge the drawings'
 	@echo 'make emoji        the same with the emoji of a font: real pictures, real captions'
 	@echo 'make deps         install missing packages (apt; as root or through sudo)'

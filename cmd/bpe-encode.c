@@ -11,7 +11,7 @@
 #include "text/bpe.h"
 #include "text/captions.h"
 
-static const char *output, *model, *too_long = "truncate", *rejects_path;
+static const char *output, *model, *too_long = "truncate", *rejects_path, *summary;
 static int64_t slots = 256, seed;
 static double dropout;
 static bool keyed, escaped, pairs, keep;
@@ -28,6 +28,7 @@ static const struct tool_option options[] = {
     TOOL_SEED(seed),
     TOOL_KEEP(keep),
     TOOL_REJECTS(rejects_path),
+    TOOL_SUMMARY(summary),
     TOOL_END};
 
 static struct tool tool = {.name = "bpe-encode", .args = "-m TOKENIZER [FILE...]",
@@ -41,6 +42,7 @@ struct encoder {
     struct tok_writer *writer;
     struct rejects rejects;
     uint16_t ids[TOK_SLOTS_MAX];
+    int64_t written;
     int64_t cut; /* captions that were too long */
     char key[TOK_KEY_MAX + 1]; /* of the caption written last */
     uint32_t variant;
@@ -92,6 +94,7 @@ static int put(struct encoder *e, const struct caption *c)
     record.variant = next_variant(e, c->key);
     if ((rc = tok_put(e->writer, &record)) != 0)
         return rc == ERR_ARG ? reject(e, c, err_text()) : rc;
+    e->written++;
     memcpy(e->key, c->key, c->key_size + 1); /* tok_put knows that it fits */
     e->variant = record.variant;
     return 0;
@@ -124,9 +127,11 @@ static int encode(struct encoder *e)
         return rc;
     w = e->writer;
     e->writer = NULL;
-    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0)
+    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
-    return out_commit(&e->out);
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", e->written + e->rejects.count}, {"written", e->written}, {"left_out", e->rejects.count},
+        {"cut", *too_long == 'd' ? 0 : e->cut}, {0}});
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,7 @@
 #include "image/stream.h"
 #include "model/dvae.h"
 
-static const char *output, *model, *rejects_path, *device_name = "cpu";
+static const char *output, *model, *rejects_path, *summary, *device_name = "cpu";
 static int64_t batch = 16, crops, size, downs, seed, threads;
 static bool keep_going, raw;
 
@@ -25,7 +25,8 @@ static const struct tool_option options[] = {
     {0, "size", OPT_INT, "N", "pixels along a side; 0: as the model was trained, else 256", &size, 0, 4096, 0},
     {0, "downs", OPT_INT, "N", "halvings of a model whose file does not say; 0: 3", &downs, 0, DVAE_DOWNS_MAX, 0},
     {0, "raw", OPT_FLAG, 0, "take the last weights, not their average", &raw, 0, 0, 0},
-    TOOL_SEED(seed), TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_path), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
+    TOOL_SEED(seed), TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_path), TOOL_SUMMARY(summary), TOOL_THREADS(threads),
+    TOOL_DEVICE(device_name),
     TOOL_END};
 
 static struct tool tool = {.name = "dvae-encode", .args = "[SOURCE]...", .what = "Turn pictures into image tokens",
@@ -134,9 +135,10 @@ static int encode(struct encoder *e)
         return rc;
     w = e->writer;
     e->writer = NULL;
-    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0)
+    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
-    return out_commit(&e->out);
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", done / (crops ? crops : 1) + e->rejects.count}, {"written", done}, {"left_out", e->rejects.count}, {0}});
 }
 
 int main(int argc, char **argv)

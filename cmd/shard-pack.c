@@ -20,7 +20,7 @@
 #define SIZE_USUAL 32768 /* pairs a shard where the output is a pattern: about 70 MB at 256 + 1024 tokens */
 
 static struct tool_list text, image;
-static const char *output, *val_output, *rejects_file;
+static const char *output, *val_output, *rejects_file, *summary;
 static const char *folder;
 static int64_t size, seed, memory = 1 << 30;
 static double val;
@@ -38,6 +38,7 @@ static const struct tool_option options[] = {
     {0, "val-output", OPT_STRING, "PATTERN", "where the validation pairs go", &val_output, 0, 0, 0},
     TOOL_KEEP(keep),
     TOOL_REJECTS(rejects_file),
+    TOOL_SUMMARY(summary),
     TOOL_FORCE(force),
     TOOL_END
 };
@@ -198,6 +199,7 @@ static int waiting_folder(char **path)
 static int pack(struct pack *p)
 {
     const char *line = tool_provenance(&tool);
+    int64_t records;
     int rc;
 
     if ((rc = rejects_open(&p->rejects, rejects_file)) != 0)
@@ -214,6 +216,7 @@ static int pack(struct pack *p)
         tool_say(&tool, "%" PRIu64 " sorted runs waited in %s", join_spilled(p->join), p->folder);
     cutter_init(&p->train, output, shard_size(output), &p->header, line);
     cutter_init(&p->val, val_output, shard_size(val_output), &p->header, line);
+    records = p->done;
     p->done = 0;
     if ((rc = write_pairs(p)) != 0 || (rc = rejects_close(&p->rejects)) != 0)
         return rc;
@@ -222,7 +225,9 @@ static int pack(struct pack *p)
     warn_of_older(&p->train);
     if (val_output)
         warn_of_older(&p->val);
-    return 0;
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", records}, {"written", (int64_t)(p->train.count + p->val.count)}, {"left_out", p->rejects.count},
+        {"shards", p->train.shards + p->val.shards}, {0}});
 }
 
 static int count_stdin(const char *const *names, int n)

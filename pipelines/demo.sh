@@ -23,13 +23,8 @@ prior=(--layers 2 --width 192 --heads 12 --batch 32 --lr 3e-3 --weight-decay 0.4
 if [ "${TINY:-}" ]; then count=60; fi
 
 begun=$(date +%s.%N)
-stage() { # name, command...
-    local name=$1 from
-    shift
-    from=$(date +%s.%N)
-    "$@"
-    awk -v n="$name" -v a="$from" -v b="$(date +%s.%N)" 'BEGIN {printf "%-40s %7.1f s\n", n, b - a}' | tee -a "$out/stages.txt"
-}
+stages=$out/stages.txt
+. "$here/timed.sh"
 
 world() {
     shapes-make "${world[@]}" --count "$count" --seed 1 --split train -o "$out/pairs.tar"

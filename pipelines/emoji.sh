@@ -90,13 +90,8 @@ dvae=(--size "$SIDE" --hid 16 --init 64 --blocks 1 --downs 3 --vocab 512 --prepa
     --lr 3e-3 --steps 8000 --tau-steps 6000)
 prior=(--layers 4 --width 192 --heads 12 --batch 32 --lr 3e-3 --steps 2000)
 
-stage() { # name, command...
-    local name=$1 from
-    shift
-    from=$(date +%s)
-    "$@"
-    printf '%-40s %6d s\n' "$name" $(($(date +%s) - from)) | tee -a "$OUT/stages.txt"
-}
+stages=$OUT/stages.txt
+. "$here/timed.sh"
 
 # Trainers that stopped on request go on when the script is run again.
 stage "pictures and names" pictures

@@ -11,7 +11,7 @@ struct record {
     char *key;           /* owned */
     uint8_t *bytes;      /* owned: the encoded picture */
     size_t size;
-    const char *source;  /* borrowed from the caller's list */
+    char *source;        /* owned: what a list of rejects names, not the list */
     char *problem;       /* owned: why it cannot be used; NULL: it can */
     int code;            /* of the problem */
 };
@@ -71,6 +71,7 @@ static void clear(struct stream *s)
 {
     for (int64_t i = 0; i < s->count; i++) {
         free(s->record[i].key);
+        free(s->record[i].source);
         free(s->record[i].bytes);
         free(s->record[i].problem);
     }
@@ -94,14 +95,14 @@ static int take(struct stream *s, const struct pair *pair)
 {
     struct record *r = &s->record[s->count++];
 
-    *r = (struct record){.key = strdup(pair->key), .source = s->source[s->at - 1], .size = pair->picture_size};
+    *r = (struct record){.key = strdup(pair->key), .source = strdup(pair->source), .size = pair->picture_size};
     if (pair->problem) {
         r->problem = strdup(pair->problem);
         r->code = ERR_FORMAT;
     } else if ((r->bytes = malloc(pair->picture_size + 1))) {
         memcpy(r->bytes, pair->picture, pair->picture_size);
     }
-    return r->key && (r->problem || r->bytes) ? 0 : err_set(ERR_NOMEM, "no memory for a picture");
+    return r->key && r->source && (r->problem || r->bytes) ? 0 : err_set(ERR_NOMEM, "no memory for a picture");
 }
 
 /* Records until the batch is full or the sources end. */

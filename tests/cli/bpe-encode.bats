@@ -112,6 +112,23 @@ ids() { # key:ids of each record
     ids --slots 1 c.txt 2> /dev/null | cmp - <(printf '1:\n2:\n')
 }
 
+@test "bpe-encode: --summary counts, once all is done" {
+    printf '123\n12345\n\377\n' > c.txt
+    counts() {
+        bpe-encode -q -k -m "$M" --slots 4 --summary s.json -o x.tok "$@" c.txt
+        jq -r '[.program, .records, .written, .left_out, .cut, (.seconds | . >= 0 and . < 60)] | @tsv' s.json
+    }
+    [ "$(counts)" = $'bpe-encode\t3\t2\t1\t1\ttrue' ]
+    [ "$(counts --long drop)" = $'bpe-encode\t3\t1\t2\t0\ttrue' ]
+    rm s.json
+    run bpe-encode -m "$M" --summary s.json -o x.tok c.txt
+    [ "$status" = 1 ]
+    [ ! -e s.json ]
+    run bpe-encode -k -m "$M" --summary /dev/full -o x.tok c.txt
+    [ "$status" = 1 ]
+    [[ "$output" == *"/dev/full: "* ]]
+}
+
 @test "bpe-encode: captions that are not UTF-8 stop it, or are left out with -k" {
     printf 'an\nan \303\nan\n' > c.txt
     run bpe-encode -m "$M" -o x.tok c.txt

@@ -11,6 +11,13 @@ setup() {
 
 lines() { tok-dump "$@" | tail -n +2; }
 
+@test "the same records give the same bytes, wherever the inputs lie" {
+    mkdir other
+    cp text.tok image.tok other/
+    shard-pack --text text.tok --image image.tok -o out.shard
+    shard-pack --text other/text.tok --image other/image.tok | cmp - out.shard
+}
+
 @test "pairs are joined by key, whatever the order" {
     shard-pack --text text.tok --image image.tok -o out.shard
     [ "$(tok-check out.shard)" = "out.shard: ok, 100 records, pair shard" ]
@@ -76,11 +83,12 @@ part-003.shard" ]
     [ "$status" = 1 ]
     [[ "$output" =~ (some|image).tok:\ key\ k[0-9]+:\ (text\ without\ image|image\ without\ text) ]]
     [ ! -e out.shard ]
-    run shard-pack -k --rejects left.jsonl --text some.tok --image image.tok -o out.shard
+    run shard-pack -k --rejects left.jsonl --summary s.json --text some.tok --image image.tok -o out.shard
     [ "$status" = 0 ]
     [ "$output" = "shard-pack: 100 records left out" ]
     [ "$(tok-dump --count out.shard)" = 10 ]
     [ "$(wc -l <left.jsonl)" = 100 ]
+    jq -e '.program == "shard-pack" and .records == 120 and .written == 10 and .left_out == 100 and .shards == 1' s.json
     [ "$(jq -r 'select(.reason == "text without image") | .source' left.jsonl | sort | uniq -c | tr -s ' ')" = " 10 some.tok" ]
 }
 
