@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/io.h"
+#include "format/pairs.h"
 
 enum { CODE_WORD = 256, CODE_HELP = 1024, CODE_VERSION, CODE_CONFIG };
 
@@ -437,6 +438,14 @@ void tool_plan(const char *name, int64_t number, const char *unit)
     if (strcmp(unit, "bytes") == 0)
         printf("\t%.*f %s", i ? 1 : 0, size, units[i]);
     putchar('\n');
+}
+
+void tool_cut_sources(const struct tool *tool, const struct rejects *r)
+{
+    if (r->sources == 1)
+        fprintf(stderr, "%s: %s; what stood before is used\n", tool->name, r->last);
+    else if (r->sources > 1)
+        fprintf(stderr, "%s: %" PRId64 " sources were not read to their end, the last: %s\n", tool->name, r->sources, r->last);
 }
 
 int tool_finish(struct tool *tool, int rc)

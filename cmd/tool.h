@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "format/pairs.h"
 
 enum tool_type {
     OPT_FLAG,   /* to: bool */
@@ -70,6 +71,9 @@ struct tool {
 #define TOOL_SEED(to)    {0, "seed", OPT_INT, "N", "seed of all random choices", &(to), 0, 9007199254740992.0, 0}
 #define TOOL_KEEP(to)    {'k', "keep-going", OPT_FLAG, 0, "leave out bad records, count them, go on", &(to), 0, 0, 0}
 #define TOOL_REJECTS(to) {0, "rejects", OPT_STRING, "FILE", "list what -k left out, as JSON lines", &(to), 0, 0, 0}
+#define TOOL_PICTURE_LIMITS(pixels, bytes) \
+    {0, "max-pixels", OPT_INT, "N", "a picture of more pixels is a bad record", &(pixels), 1, 4294967296.0, 0}, \
+    {0, "max-bytes", OPT_INT, "N", "a picture file of more bytes is a bad record", &(bytes), 1, PAIRS_MEMBER_MAX, 0}
 #define TOOL_FORCE(to)   {0, "force", OPT_FLAG, 0, "go on where digests differ", &(to), 0, 0, 0}
 #define TOOL_END         {0, 0, OPT_FLAG, 0, 0, 0, 0, 0, 0}
 
@@ -98,6 +102,9 @@ void tool_plan(const char *name, int64_t number, const char *unit);
 
 /* Print the recorded reason if rc < 0, flush and check stdout, say how many records were skipped; the exit status. */
 int tool_finish(struct tool *tool, int rc);
+
+/* Name on stderr the sources that were not read to their end under -k. */
+void tool_cut_sources(const struct tool *tool, const struct rejects *r);
 
 /* "name version options...": the provenance line of this call, without paths of outputs or threads.  Owned by tool.c. */
 const char *tool_provenance(const struct tool *tool);
