@@ -57,7 +57,8 @@ static int reject(struct encoder *e, const struct caption *c, const char *reason
     if (!keep)
         return caption_error(c, text);
     tool.skipped++;
-    return rejects_add(&e->rejects, c->source, c->key, text);
+    return c->line > 0 ? rejects_add(&e->rejects, c->source, c->key, text)
+                       : rejects_add_pair(&e->rejects, c->source, c->key, text);
 }
 
 /* Captions of one key that follow each other are its variants. */
@@ -102,7 +103,8 @@ static int put(struct encoder *e, const struct caption *c)
 
 static int start(struct encoder *e)
 {
-    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0), rc;
+    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0) |
+               (keep ? CAPTIONS_GO_ON : 0), rc;
     struct tok_header header = {.kind = TOK_TEXT, .text_slots = (uint32_t)slots};
 
     if ((rc = bpe_load(&e->bpe, model)) != 0 || (rc = bpe_scratch_create(&e->scratch)) != 0 ||
@@ -147,6 +149,7 @@ int main(int argc, char **argv)
     if (e.cut > 0)
         tool_say(&tool, "%" PRId64 " captions of more than %" PRId64 " tokens were %s", e.cut, slots - 1,
                  *too_long == 'd' ? "left out" : "cut");
+    tool_cut_sources(&tool, &e.rejects);
     tok_drop(e.writer);
     out_abort(&e.rejects.out);
     out_abort(&e.out);

@@ -41,7 +41,8 @@ static int bad(void *state, const struct caption *caption, const char *reason)
     if (!keep)
         return caption_error(caption, reason);
     tool.skipped++;
-    return rejects_add(&rejects, caption->source, caption->key, reason);
+    return caption->line > 0 ? rejects_add(&rejects, caption->source, caption->key, reason)
+                             : rejects_add_pair(&rejects, caption->source, caption->key, reason);
 }
 
 static void show(void *state, int64_t done)
@@ -51,7 +52,8 @@ static void show(void *state, int64_t done)
 
 static int count(struct words *words)
 {
-    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0);
+    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0) |
+               (keep ? CAPTIONS_GO_ON : 0);
     struct count_options o = {(enum split)split_find(split), NORMALISE_NFC | NORMALISE_LOWER, bad, show, NULL};
     struct captions *captions;
     int64_t used;
@@ -98,6 +100,7 @@ int main(int argc, char **argv)
         goto out;
     rc = out_commit(&out);
 out:
+    tool_cut_sources(&tool, &rejects);
     out_abort(&rejects.out);
     out_abort(&out);
     bpe_free(b);

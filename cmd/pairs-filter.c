@@ -180,14 +180,14 @@ static int take(struct filter *f, struct pair *pair)
     if (r == BAD && !keep_going)
         return err_set(ERR_FORMAT, "%s: %s: %s", pair->source, pair->key, detail);
     snprintf(text, sizeof text, "%s: %s", reason_name[r], detail);
-    return rejects_add(&f->rejects, pair->source, pair->key, text);
+    return rejects_add_pair(&f->rejects, pair->source, pair->key, text);
 }
 
 static int filter_source(struct filter *f, const char *source)
 {
     struct pairs *pairs;
     struct pair pair;
-    int rc = pairs_open(&pairs, source, PAIRS_CAPTION | PAIRS_PICTURE | PAIRS_EXTRA);
+    int rc = pairs_open(&pairs, source, PAIRS_CAPTION | PAIRS_PICTURE | PAIRS_EXTRA | (keep_going ? PAIRS_GO_ON : 0));
 
     if (rc != 0)
         return rc;
@@ -252,6 +252,7 @@ static int run(struct filter *f)
         return rc;
     if (tool.verbose < 0) /* what was asked for may go unsaid, damage not */
         tool.skipped = f->count[BAD];
+    tool_cut_sources(&tool, &f->rejects);
     say_counts(f);
     return 0;
 }

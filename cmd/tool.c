@@ -145,6 +145,14 @@ int tool_summary(const struct tool *tool, const char *path, const struct tool_co
     return rc;
 }
 
+void tool_cut_sources(const struct tool *tool, const struct rejects *r)
+{
+    if (r->sources == 1)
+        fprintf(stderr, "%s: %s; what stood before is used\n", tool->name, r->last);
+    else if (r->sources > 1)
+        fprintf(stderr, "%s: %" PRId64 " sources were not read to their end, the last: %s\n", tool->name, r->sources, r->last);
+}
+
 int tool_finish(struct tool *tool, int rc)
 {
     int status = rc >= 0 ? 0 : rc == ERR_STOPPED ? 75 : rc == ERR_ARG ? 2 : 1;

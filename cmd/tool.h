@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "format/pairs.h"
 
 enum tool_type {
     OPT_FLAG,   /* to: bool */
@@ -71,6 +72,9 @@ struct tool {
 #define TOOL_KEEP(to)    {'k', "keep-going", OPT_FLAG, 0, "leave out bad records, count them, go on", &(to), 0, 0, 0}
 #define TOOL_REJECTS(to) {0, "rejects", OPT_STRING, "FILE", "list what -k left out, as JSON lines", &(to), 0, 0, 0}
 #define TOOL_SUMMARY(to) {0, "summary", OPT_STRING, "FILE", "when done, write counts and seconds to FILE as JSON", &(to), 0, 0, 0}
+#define TOOL_PICTURE_LIMITS(pixels, bytes) \
+    {0, "max-pixels", OPT_INT, "N", "a picture of more pixels is a bad record", &(pixels), 1, 4294967296.0, 0}, \
+    {0, "max-bytes", OPT_INT, "N", "a picture file of more bytes is a bad record", &(bytes), 1, PAIRS_MEMBER_MAX, 0}
 #define TOOL_FORCE(to)   {0, "force", OPT_FLAG, 0, "go on where digests differ", &(to), 0, 0, 0}
 #define TOOL_END         {0, 0, OPT_FLAG, 0, 0, 0, 0, 0, 0}
 
@@ -108,6 +112,9 @@ must_check int tool_summary(const struct tool *tool, const char *path, const str
 
 /* Print the recorded reason if rc < 0, flush and check stdout, say how many records were skipped; the exit status. */
 int tool_finish(struct tool *tool, int rc);
+
+/* Name on stderr the sources that were not read to their end under -k. */
+void tool_cut_sources(const struct tool *tool, const struct rejects *r);
 
 /* "name version options...": the provenance line of this call, without paths of outputs or threads.  Owned by tool.c. */
 const char *tool_provenance(const struct tool *tool);

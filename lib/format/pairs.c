@@ -16,6 +16,7 @@
 struct pairs {
     char *source;                  /* owned */
     int want;                      /* enum pairs_want */
+    size_t limit;                  /* bytes of a picture */
     const struct pairs_feed *feed; /* NULL: a list */
     void *state;                   /* owned: the feed's */
     struct pairs_list *list;       /* owned; NULL: a feed */
@@ -24,6 +25,7 @@ struct pairs {
     bool ended;
     int failed;                    /* the error that ended the source, 0: none */
     char reason[PAIRS_PROBLEM_MAX];
+    bool over;                     /* failed was given out as a record */
 
     /* the record */
     struct pairs_bytes key, shown, picture, text, json, near, place;
@@ -52,6 +54,7 @@ int pairs_open_at(struct pairs **pairs, const char *source, int want, bool neste
         return err_set(ERR_NOMEM, "no memory");
     }
     p->want = want;
+    p->limit = PAIRS_MEMBER_MAX;
     if (source[0] == '@') {
         rc = pairs_list_open(&p->list, p->source, want, nested);
     } else if (stat(source, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -72,6 +75,13 @@ int pairs_open_at(struct pairs **pairs, const char *source, int want, bool neste
 int pairs_open(struct pairs **p, const char *source, int want)
 {
     return pairs_open_at(p, source, want, false);
+}
+
+void pairs_limit(struct pairs *p, size_t picture_bytes)
+{
+    p->limit = picture_bytes;
+    if (p->list)
+        pairs_list_limit(p->list, picture_bytes);
 }
 
 void pairs_close(struct pairs *p)
@@ -141,7 +151,7 @@ static int take_picture(struct pairs *p, const char *ext)
         note_problem(p, p->path, "a second picture of the same key");
         return 0;
     }
-    rc = read_member(p, &p->picture, PAIRS_MEMBER_MAX, &have, &p->bad_picture);
+    rc = read_member(p, &p->picture, p->limit, &have, &p->bad_picture);
     if (!have)
         return rc;
     p->picture_ext = ext;
@@ -355,18 +365,30 @@ static int next_record(struct pairs *p, struct pair *pair)
     return (rc = finish(p, pair)) == 0 ? 1 : rc;
 }
 
+/* The source cannot be read on: an error that stays, or the last record. */
+static int stop(struct pairs *p, struct pair *pair, int code)
+{
+    p->failed = code;
+    snprintf(p->reason, sizeof p->reason, "%s", err_text());
+    *pair = (struct pair){0};
+    if (!(p->want & PAIRS_GO_ON) || (code != ERR_TRUNCATED && code != ERR_FORMAT))
+        return code;
+    p->over = true;
+    *pair = (struct pair){.key = "", .source = p->source, .problem = p->reason};
+    return 1;
+}
+
 int pairs_next(struct pairs *p, struct pair *pair)
 {
     int rc;
 
     *pair = (struct pair){0};
-    if (p->failed)
-        return err_set(p->failed, "%s", p->reason);
-    rc = p->list ? pairs_list_next(p->list, pair) : next_record(p, pair);
-    if (rc < 0) {
-        p->failed = rc;
-        snprintf(p->reason, sizeof p->reason, "%s", err_text());
-        *pair = (struct pair){0};
+    if (p->over)
+        return 0;
+    if (p->failed) {
+        rc = err_set(p->failed, "%s", p->reason);
+        return stop(p, pair, rc);
     }
-    return rc;
+    rc = p->list ? pairs_list_next(p->list, pair) : next_record(p, pair);
+    return rc < 0 ? stop(p, pair, rc) : rc;
 }

@@ -7,7 +7,8 @@
  *
  * Memory   constant: one pair; members of a pair stand together
  * Order    archives as they stand; folders sorted by name
- * Errors   what concerns one record is in pair.problem and the reading goes on; a source that cannot be read on is an error
+ * Errors   what concerns one record is in pair.problem and the reading goes on; a source that cannot be read on is an error,
+ *          or with PAIRS_GO_ON a last record with a problem
  */
 #ifndef FORMAT_PAIRS_H
 #define FORMAT_PAIRS_H
@@ -28,7 +29,7 @@ struct pair_member {
 };
 
 struct pair {
-    const char *key;         /* borrowed until the next call */
+    const char *key;         /* borrowed until the next call; "": the source itself has a problem (PAIRS_GO_ON) */
     const char *source;      /* borrowed: the archive, folder or list */
     const char *caption;     /* NUL-terminated, valid UTF-8, without a final newline; NULL: none */
     size_t caption_size;
@@ -44,7 +45,12 @@ struct pair {
     const char *problem;     /* NULL, or why the record cannot be used as it is */
 };
 
-enum pairs_want { PAIRS_CAPTION = 1, PAIRS_PICTURE = 2, PAIRS_EXTRA = 8 };
+enum pairs_want {
+    PAIRS_CAPTION = 1,
+    PAIRS_PICTURE = 2,
+    PAIRS_GO_ON = 4, /* a source that is cut off or damaged ends with a record of key "" that says so: what stood before counts */
+    PAIRS_EXTRA = 8
+};
 
 struct pairs;
 
@@ -52,6 +58,9 @@ struct pairs;
 must_check int pairs_open(struct pairs **p, const char *source, int want);
 must_check int pairs_next(struct pairs *p, struct pair *pair); /* 1: a record; 0: the end */
 void pairs_close(struct pairs *p);
+
+/* Pictures of more bytes (1..PAIRS_MEMBER_MAX) are a problem of their record, before memory is taken for them. */
+void pairs_limit(struct pairs *p, size_t picture_bytes);
 
 /* The picture that stood at a pair's place and offset, by any thread.  ERR_IO, ERR_FORMAT: it is not there any more.  The
  * caller frees *bytes, NULL after a failure. */
@@ -82,12 +91,16 @@ struct rejects {
     struct out out;  /* owned; not open where no list was asked for */
     bool listed;
     int64_t count;
+    int64_t sources; /* of the count: sources that could not be read to their end */
+    char last[512];  /* why the last of them */
 };
 
 /* path NULL: count only. */
 must_check int rejects_open(struct rejects *r, const char *path);
 /* {"source":..., "key":..., "reason":...} */
 must_check int rejects_add(struct rejects *r, const char *source, const char *key, const char *reason);
+/* The same of a record of a pair source, where the key "" is the source itself (PAIRS_GO_ON). */
+must_check int rejects_add_pair(struct rejects *r, const char *source, const char *key, const char *reason);
 must_check int rejects_close(struct rejects *r); /* commits */
 
 /* A safe file name under a folder from a pattern: %k the key, %n the variant, %% a percent sign.  Keys that would leave

@@ -49,11 +49,13 @@ must_check int pairs_folder_open(void **state, const char *path);
 
 /* One file's bytes, as a feed's read. */
 must_check int pairs_file_read(const char *path, struct pairs_bytes *to, size_t limit, char problem[PAIRS_PROBLEM_MAX]);
+int pairs_too_large(size_t limit, char problem[PAIRS_PROBLEM_MAX]); /* says so; 1 */
 
 struct pairs_list;
 must_check int pairs_list_open(struct pairs_list **l, const char *source, int want, bool nested);
 must_check int pairs_list_next(struct pairs_list *l, struct pair *pair);
 void pairs_list_close(struct pairs_list *l);
+void pairs_list_limit(struct pairs_list *l, size_t picture_bytes);
 
 /* nested: source stands in a list of rejects, so it may not be such a list itself. */
 must_check int pairs_open_at(struct pairs **p, const char *source, int want, bool nested);

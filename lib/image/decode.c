@@ -44,18 +44,30 @@ int decode_unknown(const uint8_t *bytes, size_t size)
     return err_set(ERR_FORMAT, "not a PNG, JPEG, WebP or PNM picture");
 }
 
-int decode_init(struct image *out, const char *name, int64_t width, int64_t height, const struct image_limits *limits)
+int decode_check(const char *name, int64_t width, int64_t height, const struct image_limits *limits)
 {
-    *out = (struct image){0};
     if (width < 1 || height < 1)
         return err_set(ERR_FORMAT, "%s: a picture of %" PRId64 "x%" PRId64, name, width, height);
     if (width > IMAGE_SIDE_MAX || height > IMAGE_SIDE_MAX || width > limits->pixels / height)
         return err_set(ERR_LIMIT, "%s: %" PRId64 "x%" PRId64 " is more than %" PRId64 " pixels", name, width, height,
                        limits->pixels);
-    return image_init(out, width, height);
+    return 0;
+}
+
+int decode_init(struct image *out, const char *name, int64_t width, int64_t height, const struct image_limits *limits)
+{
+    int rc = decode_check(name, width, height, limits);
+
+    *out = (struct image){0};
+    return rc == 0 ? image_init(out, width, height) : rc;
 }
 
 int image_decode(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits)
+{
+    return image_decode_least(out, bytes, size, limits, 0);
+}
+
+int image_decode_least(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits, int64_t least)
 {
     struct image_limits l = {limits && limits->pixels ? limits->pixels : IMAGE_PIXELS_MAX,
                              limits && limits->bytes ? limits->bytes : IMAGE_BYTES_MAX};
@@ -70,7 +82,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t size, const str
         rc = decode_png(out, &orientation, bytes, size, &l);
         break;
     case IMAGE_JPEG:
-        rc = decode_jpeg(out, &orientation, bytes, size, &l);
+        rc = decode_jpeg(out, &orientation, bytes, size, &l, least);
         break;
     case IMAGE_WEBP:
         rc = decode_webp(out, &orientation, bytes, size, &l);

@@ -11,8 +11,9 @@
 
 must_check int decode_png(struct image *out, int *orientation, const uint8_t *bytes, size_t size,
                           const struct image_limits *limits);
+/* least: see image_decode_least. */
 must_check int decode_jpeg(struct image *out, int *orientation, const uint8_t *bytes, size_t size,
-                           const struct image_limits *limits);
+                           const struct image_limits *limits, int64_t least);
 must_check int decode_webp(struct image *out, int *orientation, const uint8_t *bytes, size_t size,
                            const struct image_limits *limits);
 must_check int decode_pnm(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits);
@@ -24,7 +25,8 @@ must_check int probe_pnm(struct image_size *out, const uint8_t *bytes, size_t si
 /* Say what it is that we do not read: ERR_FORMAT. */
 int decode_unknown(const uint8_t *bytes, size_t size);
 
-/* image_init after the check of the pixels; name is the kind, for the message. */
+/* Are so many pixels allowed?  name is the kind, for the message. */
+must_check int decode_check(const char *name, int64_t width, int64_t height, const struct image_limits *limits);
 must_check int decode_init(struct image *out, const char *name, int64_t width, int64_t height,
                            const struct image_limits *limits);
 

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 static uint32_t get_be(const uint8_t *p, int count)
 {
@@ -23,7 +23,7 @@ static uint32_t get_be(const uint8_t *p, int count)
 static bool is_exif(const uint8_t *chunk, uint32_t size)
 {
     return size >= 2 && chunk[8] == chunk[9] && (chunk[8] == 'I' || chunk[8] == 'M') && size <= 8 << 20 &&
-           crc32(crc32(0, NULL, 0), chunk + 4, size + 4) == get_be(chunk + 8 + size, 4);
+           libdeflate_crc32(0, chunk + 4, size + 4) == get_be(chunk + 8 + size, 4);
 }
 
 static int probe_png(struct image_size *out, int *orientation, const uint8_t *bytes, size_t size)
