@@ -50,12 +50,19 @@ same_as_whole() {
 }
 
 kill_session() { # SESSION: the script, its archives in their own groups, and their programs
-    local stat pid
-    for stat in /proc/[0-9]*/stat; do
-        pid=${stat#/proc/}
-        [ "$(sed 's/.*) //' "$stat" 2>/dev/null | cut -d' ' -f4)" = "$1" ] && kill -9 "${pid%/stat}" 2>/dev/null
+    local file stat fields more=1
+    kill -9 "$1" 2>/dev/null || true
+    while [ $more = 1 ]; do # some are born while we look
+        more=0
+        for file in /proc/[0-9]*/stat; do
+            read -r stat 2>/dev/null <"$file" || continue
+            read -ra fields <<<"${stat##*) }" # state, parent, group, session
+            if [ "${fields[3]}" = "$1" ] && [ "${fields[0]}" != Z ]; then
+                kill -9 "${stat%% *}" 2>/dev/null || true
+                more=1
+            fi
+        done
     done
-    true
 }
 
 until_there() { # command: until it is true, at most ten seconds
@@ -96,7 +103,7 @@ some_done() { compgen -G "$out/*.json" >/dev/null; }
     for turn in {1..10}; do
         setsid "$ROOT/pipelines/3-shards.sh" tokenizer.json dvae "$out" ?.tar 2>/dev/null 3>&- &
         session=$!
-        wait=0.$(printf %03d $((RANDOM % 400)))
+        wait=0.$(printf %03d $((RANDOM % 250)))
         echo "turn $turn: killed after $wait s, $(ls "$out" 2>/dev/null | wc -l) files"
         sleep "$wait"
         if [ $((turn % 3)) = 0 ]; then kill -9 "$session" || true; else kill_session "$session"; fi # its archives live on, or not
@@ -104,7 +111,7 @@ some_done() { compgen -G "$out/*.json" >/dev/null; }
         for shard in "$out"/*.shard; do [ ! -e "$shard" ] || tok-check -q "$shard"; done
     done
     run_stage ?.tar
-    until_there none_hidden # archives of the last run that was killed alone
+    until_there none_hidden # of an archive of the last run that was killed alone
     same_as_whole
 }
 
