@@ -112,20 +112,27 @@ archive_summary() { # ARCHIVE NAME WORK BEGUN
          map_values(rounded)}'
 }
 
+# A folder for what is unfinished, locked until this process and all that it starts are gone.
+archives_work() { # NAME -> REPLY
+    local lock
+    while :; do
+        REPLY=$(mktemp -d "$FOLDER/.$1.$HOSTNAME.XXXXXX")
+        exec {lock}<"$REPLY"
+        flock "$lock" || true     # there are file systems without
+        [ -e "$REPLY" ] && return # else it was taken for a leftover before it was locked
+        exec {lock}<&-
+    done
+}
+
 # One archive, in a process of its own.
 archive_do() { # ARCHIVE
     set -euo pipefail
-    local archive=$1 name begun work lock list
+    local archive=$1 name begun work list
     archive_name "$archive"
     name=$REPLY
     begun=$(date +%s.%N)
-    while :; do
-        work=$(mktemp -d "$FOLDER/.$name.$HOSTNAME.XXXXXX")
-        exec {lock}<"$work"
-        flock "$lock" || true # there are file systems without
-        [ -e "$work" ] && break # else it was taken for a leftover before it was locked
-        exec {lock}<&-
-    done
+    archives_work "$name"
+    work=$REPLY
     trap "rm -rf ${work@Q}" EXIT # now: the local name is gone when it runs
     trap 'exit 75' TERM
     bpe-encode -q -k --pairs --rejects "$work/text.rejects" --summary "$work/text.json" --slots "${SLOTS:-256}" -m "$TOKENIZER" \
@@ -161,7 +168,6 @@ archives_sweep() { # what dead runs left
         if flock -n "$lock"; then rm -rf "$work"; fi
         exec {lock}<&-
     done
-    find "$FOLDER" -maxdepth 1 -name '.manifest.??????' -mmin +1440 -delete
 }
 
 archives_end() { # TERM to what runs, with all its programs
@@ -206,6 +212,7 @@ archives_do() { # ARCHIVE...
     done
     while [ ${#archives_running[@]} -gt 0 ]; do archives_reap; done
     set +m
+    archives_sweep
     trap - USR1 TERM INT HUP
     if [ "$archives_stop" ]; then
         archives_say "stopped on request; run again to go on"
@@ -223,7 +230,7 @@ archives_summaries() { find "$FOLDER" -maxdepth 1 -name '[!.]*.json' ! -name man
 # Close the set: every archive given must be done, every shard of the folder must be one of the set.  FOLDER/manifest.json
 # is written last.
 archives_close() { # ARCHIVE...
-    local archive missing=0 sum=0 one temp
+    local archive missing=0 sum=0 one work
     for archive; do
         if archive_is_done "$archive"; then continue; fi
         archives_say "$archive: not done"
@@ -231,7 +238,8 @@ archives_close() { # ARCHIVE...
     done
     if [ $missing -gt 0 ]; then archives_say "$missing of $# archives are not done: no manifest"; return 1; fi
     for one in $(archives_summaries | jq -r .sum); do sum=$((sum + 16#$one)); done # mod 2^64, as tok-check --sum
-    temp=$(mktemp "$FOLDER/.manifest.XXXXXX")
+    archives_work manifest
+    work=$REPLY
     if ! archives_summaries | jq -nr --arg sum "$(printf %016x $sum)" --rawfile there <(
         find "$FOLDER" -maxdepth 1 -name '[!.]*.shard' -printf '%f\t%s\n') '
         def same(f): map(f) | unique | if length > 1 then error("shards of different \(.)") else .[0] end;
@@ -250,14 +258,14 @@ archives_close() { # ARCHIVE...
              image_digest: same(.image_digest), seconds: (total(.seconds.all) | . * 1000 | round / 1000)}) |
          tojson | .[:-1] + ",\"shards\":["),
         ($all | length as $n | range($n) as $i | .[$i] |
-         ({file: .shard, pairs: .kept, bytes, sum} | tojson) + if $i < $n - 1 then "," else "]}" end)' >"$temp"; then
-        rm -f "$temp"
+         ({file: .shard, pairs: .kept, bytes, sum} | tojson) + if $i < $n - 1 then "," else "]}" end)' >"$work/manifest"; then
+        rm -rf "$work"
         archives_say "$FOLDER: no manifest"
         return 1
     fi
-    sync "$temp"
-    chmod a+r "$temp"
-    mv "$temp" "$FOLDER/manifest.json"
+    sync "$work/manifest"
+    mv "$work/manifest" "$FOLDER/manifest.json"
+    rmdir "$work"
     jq -r --arg path "$FOLDER/manifest.json" '"\($path): \(.archives) archives, \(.kept) of \(.pairs) pairs, \(.rejected) rejected, " +
         "\(.repeated) repeated, \(.cut) captions cut, sum \(.sum)"' "$FOLDER/manifest.json" >&2
 }
