@@ -78,12 +78,22 @@ archive_is_done() { # ARCHIVE
     exit 2
 }
 
+# A list of rejects, or nothing.  Of two sources that use the same key, one's caption would be joined with the other's picture.
+archive_list() { # ARCHIVE -> REPLY
+    local twice
+    REPLY=/dev/null
+    case $1 in @*) if [ "$(head -c 1 -- "${1#@}")" = '{' ]; then REPLY=${1#@}; fi ;; esac
+    twice=$(jq -nr '[inputs | {key, source}] | unique | group_by(.key)[] | select(length > 1)[0].key' "$REPLY" | sed -n 1p)
+    if [ "$twice" ]; then
+        archives_say "$1: names key $twice of more than one source: give their lists one by one"
+        return 1
+    fi
+}
+
 # What was left out, each key once with its first reason, the lines of a source beside each other.
-archive_left_out() { # ARCHIVE WORK
-    local list=/dev/null
-    case $1 in @*) if [ "$(head -c 1 -- "${1#@}")" = '{' ]; then list=${1#@}; fi ;; esac
-    jq -nc --arg archive "$1" --slurpfile list "$list" --slurpfile text "$2/text.rejects" \
-        --slurpfile image "$2/image.rejects" --slurpfile pack "$2/pack.rejects" '
+archive_left_out() { # ARCHIVE LIST WORK
+    jq -nc --arg archive "$1" --slurpfile list "$2" --slurpfile text "$3/text.rejects" \
+        --slurpfile image "$3/image.rejects" --slurpfile pack "$3/pack.rejects" '
         ($list | map({(.key): .source}) | add) as $source |
         [$text[], $image[], ($pack[] | .source = ($source[.key]? // $archive))] | unique_by([.source, .key])[]'
 }
@@ -127,10 +137,12 @@ archives_work() { # NAME -> REPLY
 # One archive, in a process of its own.
 archive_do() { # ARCHIVE
     set -euo pipefail
-    local archive=$1 name begun work list
+    local archive=$1 source name begun work list
     archive_name "$archive"
     name=$REPLY
     begun=$(date +%s.%N)
+    archive_list "$archive"
+    source=$REPLY
     archives_work "$name"
     work=$REPLY
     trap "rm -rf ${work@Q}" EXIT # now: the local name is gone when it runs
@@ -141,7 +153,7 @@ archive_do() { # ARCHIVE
         "${archive_options[@]}" "$archive"
     shard-pack -q -k --rejects "$work/pack.rejects" --summary "$work/pack.json" --text "$work/text.tok" \
         --image "$work/image.tok" -o "$work/shard"
-    archive_left_out "$archive" "$work" >"$work/left_out"
+    archive_left_out "$archive" "$source" "$work" >"$work/left_out"
     archive_lines "$work" false >"$work/rejects"
     archive_lines "$work" true >"$work/repeats"
     archive_summary "$archive" "$name" "$work" "$begun" >"$work/summary"

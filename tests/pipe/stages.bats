@@ -97,6 +97,10 @@ some_done() { compgen -G "$out/*.json" >/dev/null; }
     run_stage "@$out/6.rejects.rejects"
     cmp "$out/6.rejects" "$out/6.rejects.rejects.rejects"
     jq -e '.archives == 9 and .kept == 79' "$out/manifest.json"
+    cat whole/6.rejects <(sed 's/6.tar/0.tar/' whole/6.rejects) >"$BATS_TEST_TMPDIR/two.rejects"
+    run run_stage "@$BATS_TEST_TMPDIR/two.rejects" # captions of one, pictures of the other
+    [ "$status" = 1 ]
+    [[ "$output" == *"names key train-000001 of more than one source: give their lists one by one"* ]]
 }
 
 @test "killed ten times at random moments, then run to the end: the same as undisturbed" {
