@@ -132,7 +132,7 @@ static int encode(struct encoder *e)
     if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
     return tool_summary(&tool, summary, (struct tool_count[]){
-        {"records", e->written + e->rejects.count}, {"written", e->written}, {"left_out", e->rejects.count},
+        {"records", e->written + e->rejects.count - e->rejects.sources}, {"written", e->written}, {"left_out", e->rejects.count},
         {"cut", *too_long == 'd' ? 0 : e->cut}, {0}});
 }
 

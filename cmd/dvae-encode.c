@@ -142,7 +142,8 @@ static int encode(struct encoder *e)
     if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
     return tool_summary(&tool, summary, (struct tool_count[]){
-        {"records", done / (crops ? crops : 1) + e->rejects.count}, {"written", done}, {"left_out", e->rejects.count}, {0}});
+        {"records", done / (crops ? crops : 1) + e->rejects.count - e->rejects.sources}, {"written", done},
+        {"left_out", e->rejects.count}, {0}});
 }
 
 int main(int argc, char **argv)

@@ -144,12 +144,14 @@ some_done() { compgen -G "$out/*.json" >/dev/null; }
     same_as_whole
 }
 
-@test "an archive that fails is named, the others are done, no manifest" {
+@test "an archive that is not there is named, the others are done, no manifest; what is no archive is a reject" {
     echo "no archive" >"$BATS_TEST_TMPDIR/x.tar"
     run run_stage 0.tar "$BATS_TEST_TMPDIR/x.tar" nowhere.tar 1.tar
     [ "$status" = 1 ]
-    [[ "$output" == *"3-shards.sh: $BATS_TEST_TMPDIR/x.tar: failed"*"3-shards.sh: nowhere.tar: failed"*"2 of 4 archives failed"* ]]
-    [ "$(cd "$out" && echo *)" = "0.json 0.shard 1.json 1.shard" ]
+    [[ "$output" == *"3-shards.sh: nowhere.tar: failed"*"1 of 4 archives failed"* ]]
+    [[ "$output" == *"/x.tar: 0 of 0 pairs, 1 rejected"* ]]
+    [ "$(cd "$out" && echo *)" = "0.json 0.shard 1.json 1.shard x.json x.rejects x.shard" ]
+    jq -es '.[0].key == "" and (.[0].reason | endswith("neither tar nor zip"))' "$out/x.rejects"
     none_hidden
 }
 
