@@ -17,23 +17,24 @@ CFLAGS  ?= -O3 -g
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -fopenmp -fno-math-errno -fno-trapping-math -MMD -MP -Ilib -I. $(WARN) $(CFLAGS) \
               $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) -fno-omit-frame-pointer) \
               $(if $(LIBFUZZER),-fsanitize=fuzzer-no-link)
-LIBS    := -ldnnl -larchive -lpng -ljpeg -lwebp -lwebpdemux -lutf8proc -ljansson -lz -lmd -lm
+LIBS    := -ldnnl -larchive -lpng -ljpeg -lwebp -lwebpdemux -lutf8proc -ljansson -ldeflate -lmd -lm
 ALL_LDFLAGS := -fopenmp $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined))
 
 lib_src := $(wildcard lib/*/*.c lib/*/*/*.c)
 lib_obj := $(lib_src:%.c=$(B)/%.o)
 # The CPU's kernels once more for each instruction set (lib/compute/cpu/isa.h).
 kernels := $(filter-out %/dnnl.c,$(wildcard lib/compute/cpu/*.c))
-ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 lib_obj += $(kernels:%.c=$(B)/%.v3.o) $(kernels:%.c=$(B)/%.v4.o)
 endif
-cmd_src := $(filter-out cmd/tool.c,$(wildcard cmd/*.c))
+cmd_src := $(filter-out cmd/tool%.c,$(wildcard cmd/*.c))
+tool_obj := $(patsubst %.c,$(B)/%.o,$(wildcard cmd/tool*.c))
 programs := $(cmd_src:cmd/%.c=$(B)/bin/%)
 unit    := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
 fuzz    := $(patsubst tests/%.c,$(B)/tests/%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 bench   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all tests deps check demo emoji bench asan tsan fuzz install uninstall clean help FORCE
+.PHONY: all tests deps check check-slurm demo emoji bench asan tsan fuzz install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -58,20 +59,20 @@ $(B)/lib/compute/cpu/%.o: ISA := -ffp-contract=fast
 $(B)/libarmchair.a: $(lib_obj)
 	@rm -f $@; ar rcs $@ $^
 
-$(B)/bin/%: $(B)/cmd/%.o $(B)/cmd/tool.o $(B)/libarmchair.a
+$(B)/bin/%: $(B)/cmd/%.o $(tool_obj) $(B)/libarmchair.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS) -lz
 $(B)/tests/ops/%: $(B)/tests/ops/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS) -lz
 # A harness is one function; replay.c gives it a main over corpus files, libFuzzer one that searches.
 fuzz_main := $(if $(LIBFUZZER),,$(B)/tests/fuzz/replay.o)
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(fuzz_main) $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(LIBS) -lz
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/libarmchair.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lz
 
 tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 
@@ -79,8 +80,8 @@ tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 
 # Debian 12 and Ubuntu 24.04 names; README says why each.
 packages := gcc g++ libc6-dev libdnnl-dev libarchive-dev libpng-dev libjpeg-dev libwebp-dev libutf8proc-dev \
-            libjansson-dev zlib1g-dev libmd-dev librandom123-dev \
-            libcmocka-dev bats perl mandoc python3 jq
+            libjansson-dev libdeflate-dev libmd-dev librandom123-dev \
+            libcmocka-dev zlib1g-dev bats perl mandoc python3 jq
 
 deps:
 	@missing=$$(for p in $(packages); do \
@@ -97,6 +98,11 @@ deps:
 check: deps
 	@$(MAKE) --no-print-directory all tests
 	@BUILD=$(B) tests/run.sh
+
+# A real Slurm on this machine, as root: tests/slurm/run.sh.
+check-slurm: deps
+	@$(MAKE) --no-print-directory deps packages='slurm-wlm munge' all
+	@BUILD=$(B) tests/slurm/run.sh
 
 asan:
 	@$(MAKE) --no-print-directory SAN=address check
@@ -134,22 +140,24 @@ emoji: deps
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
-	    $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+	    $(DESTDIR)$(PREFIX)/share/doc/armchair/formats $(DESTDIR)$(PREFIX)/share/armchair
 	install -m 755 $(programs) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 README.md NEWS.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/armchair
 	install -m 644 formats/*.md $(DESTDIR)$(PREFIX)/share/doc/armchair/formats
+	install -m 644 pipelines/boilerplate.ere $(DESTDIR)$(PREFIX)/share/armchair
 
 uninstall:
 	rm -f $(programs:$(B)/bin/%=$(DESTDIR)$(PREFIX)/bin/%) \
 	    $(patsubst man/%.1,$(DESTDIR)$(PREFIX)/share/man/man1/%.1,$(wildcard man/*.1)) \
 	    $(patsubst man/%.5,$(DESTDIR)$(PREFIX)/share/man/man5/%.5,$(wildcard man/*.5))
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/armchair
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/armchair $(DESTDIR)$(PREFIX)/share/armchair
 
 help:
 	@echo 'make              build the programs into $(B)/bin'
 	@echo 'make check        install what is missing, build, run all tests'
+	@echo 'make check-slurm  as root: a job array on a real Slurm of two nodes, started and killed here'
 	@echo 'make demo         install what is missing, build, learn to draw from captions, judge the drawings'
 	@echo 'make emoji        the same with the emoji of a font: real pictures, real captions'
 	@echo 'make deps         install missing packages (apt; as root or through sudo)'

@@ -11,7 +11,7 @@
 #include "text/bpe.h"
 #include "text/captions.h"
 
-static const char *output, *model, *too_long = "truncate", *rejects_path;
+static const char *output, *model, *too_long = "truncate", *rejects_path, *summary;
 static int64_t slots = 256, seed;
 static double dropout;
 static bool keyed, escaped, pairs, keep;
@@ -28,6 +28,7 @@ static const struct tool_option options[] = {
     TOOL_SEED(seed),
     TOOL_KEEP(keep),
     TOOL_REJECTS(rejects_path),
+    TOOL_SUMMARY(summary),
     TOOL_END};
 
 static struct tool tool = {.name = "bpe-encode", .args = "-m TOKENIZER [FILE...]",
@@ -41,7 +42,10 @@ struct encoder {
     struct tok_writer *writer;
     struct rejects rejects;
     uint16_t ids[TOK_SLOTS_MAX];
+    int64_t written;
     int64_t cut; /* captions that were too long */
+    char key[TOK_KEY_MAX + 1]; /* of the caption written last */
+    uint32_t variant;
 };
 
 static int reject(struct encoder *e, const struct caption *c, const char *reason)
@@ -53,7 +57,14 @@ static int reject(struct encoder *e, const struct caption *c, const char *reason
     if (!keep)
         return caption_error(c, text);
     tool.skipped++;
-    return rejects_add(&e->rejects, c->source, c->key, text);
+    return c->line > 0 ? rejects_add(&e->rejects, c->source, c->key, text)
+                       : rejects_add_pair(&e->rejects, c->source, c->key, text);
+}
+
+/* Captions of one key that follow each other are its variants. */
+static uint32_t next_variant(const struct encoder *e, const char *key)
+{
+    return strcmp(key, e->key) == 0 ? e->variant + 1 : 0;
 }
 
 static int put(struct encoder *e, const struct caption *c)
@@ -81,13 +92,19 @@ static int put(struct encoder *e, const struct caption *c)
         count = max;
     }
     record.text_count = (uint32_t)count;
-    rc = tok_put(e->writer, &record);
-    return rc == ERR_ARG ? reject(e, c, err_text()) : rc;
+    record.variant = next_variant(e, c->key);
+    if ((rc = tok_put(e->writer, &record)) != 0)
+        return rc == ERR_ARG ? reject(e, c, err_text()) : rc;
+    e->written++;
+    memcpy(e->key, c->key, c->key_size + 1); /* tok_put knows that it fits */
+    e->variant = record.variant;
+    return 0;
 }
 
 static int start(struct encoder *e)
 {
-    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0), rc;
+    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0) |
+               (keep ? CAPTIONS_GO_ON : 0), rc;
     struct tok_header header = {.kind = TOK_TEXT, .text_slots = (uint32_t)slots};
 
     if ((rc = bpe_load(&e->bpe, model)) != 0 || (rc = bpe_scratch_create(&e->scratch)) != 0 ||
@@ -112,9 +129,11 @@ static int encode(struct encoder *e)
         return rc;
     w = e->writer;
     e->writer = NULL;
-    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0)
+    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
-    return out_commit(&e->out);
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", e->written + e->rejects.count - e->rejects.sources}, {"written", e->written}, {"left_out", e->rejects.count},
+        {"cut", *too_long == 'd' ? 0 : e->cut}, {0}});
 }
 
 int main(int argc, char **argv)
@@ -130,6 +149,7 @@ int main(int argc, char **argv)
     if (e.cut > 0)
         tool_say(&tool, "%" PRId64 " captions of more than %" PRId64 " tokens were %s", e.cut, slots - 1,
                  *too_long == 'd' ? "left out" : "cut");
+    tool_cut_sources(&tool, &e.rejects);
     tok_drop(e.writer);
     out_abort(&e.rejects.out);
     out_abort(&e.out);

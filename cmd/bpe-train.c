@@ -46,7 +46,8 @@ static int bad(void *state, const struct caption *caption, const char *reason)
     if (!keep)
         return caption_error(caption, reason);
     tool.skipped++;
-    return rejects_add(&rejects, caption->source, caption->key, reason);
+    return caption->line > 0 ? rejects_add(&rejects, caption->source, caption->key, reason)
+                             : rejects_add_pair(&rejects, caption->source, caption->key, reason);
 }
 
 static void show(void *state, int64_t done)
@@ -56,7 +57,8 @@ static void show(void *state, int64_t done)
 
 static int count(struct word_runs *words)
 {
-    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0);
+    int form = (keyed ? CAPTIONS_KEYED : 0) | (escaped ? CAPTIONS_ESCAPED : 0) | (pairs ? CAPTIONS_PAIRS : 0) |
+               (keep ? CAPTIONS_GO_ON : 0);
     struct count_options o = {(uint64_t)memory, bad, show, NULL};
     struct captions *captions;
     int rc;
@@ -75,9 +77,9 @@ static int open_files(struct word_runs *words)
     int rc = 0;
 
     if (tool.arg_count == 0)
-        return runs_add_file(words, "-", !split);
+        return word_runs_add_file(words, "-", !split);
     for (int i = 0; i < tool.arg_count && rc == 0; i++)
-        rc = runs_add_file(words, tool.arg[i], i == 0 && !split);
+        rc = word_runs_add_file(words, tool.arg[i], i == 0 && !split);
     return rc;
 }
 
@@ -121,12 +123,13 @@ int main(int argc, char **argv)
     words.kind = (struct words_kind){split ? (enum split)split_find(split) : SPLIT_DALLE, NORMALISE_NFC | NORMALISE_LOWER};
     if ((rc = out_open(&out, output, false)) != 0 || (rc = rejects_open(&rejects, rejects_path)) != 0 ||
         (rc = merge ? open_files(&words) : count(&words)) != 0 ||
-        (rc = count_only ? runs_write(&words, &out) : train(&words, &out)) != 0 || (rc = rejects_close(&rejects)) != 0)
+        (rc = count_only ? word_runs_write(&words, &out) : train(&words, &out)) != 0 || (rc = rejects_close(&rejects)) != 0)
         goto out;
     rc = out_commit(&out);
 out:
+    tool_cut_sources(&tool, &rejects);
     out_abort(&rejects.out);
     out_abort(&out);
-    runs_fini(&words);
+    word_runs_fini(&words);
     return tool_finish(&tool, rc);
 }

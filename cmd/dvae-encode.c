@@ -13,9 +13,9 @@
 #include "image/stream.h"
 #include "model/dvae.h"
 
-static const char *output, *model, *rejects_path, *device_name = "cpu";
-static int64_t batch = 16, crops, size, downs, seed, threads;
-static bool keep_going, raw;
+static const char *output, *model, *rejects_path, *summary, *device_name = "cpu";
+static int64_t batch = 16, crops, size, downs, seed, threads, max_pixels = IMAGE_PIXELS_MAX, max_bytes = PAIRS_MEMBER_MAX;
+static bool keep_going, raw, full_decode;
 
 static const struct tool_option options[] = {
     TOOL_OUTPUT(output),
@@ -25,7 +25,10 @@ static const struct tool_option options[] = {
     {0, "size", OPT_INT, "N", "pixels along a side; 0: as the model was trained, else 256", &size, 0, 4096, 0},
     {0, "downs", OPT_INT, "N", "halvings of a model whose file does not say; 0: 3", &downs, 0, DVAE_DOWNS_MAX, 0},
     {0, "raw", OPT_FLAG, 0, "take the last weights, not their average", &raw, 0, 0, 0},
-    TOOL_SEED(seed), TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_path), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
+    {0, "full-decode", OPT_FLAG, 0, "decode large JPEG pictures in full, not at a half or less", &full_decode, 0, 0, 0},
+    TOOL_PICTURE_LIMITS(max_pixels, max_bytes),
+    TOOL_SEED(seed), TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_path), TOOL_SUMMARY(summary), TOOL_THREADS(threads),
+    TOOL_DEVICE(device_name),
     TOOL_END};
 
 static struct tool tool = {.name = "dvae-encode", .args = "[SOURCE]...", .what = "Turn pictures into image tokens",
@@ -65,7 +68,8 @@ static int load(struct encoder *e)
 
 static int start(struct encoder *e)
 {
-    struct stream_options o = {.crops = crops, .batch = batch, .seed = (uint64_t)seed, .keep_going = keep_going};
+    struct stream_options o = {.crops = crops, .batch = batch, .seed = (uint64_t)seed, .keep_going = keep_going,
+                               .full_decode = full_decode, .limits = {max_pixels, (size_t)max_bytes}};
     struct tok_header header = {.kind = TOK_IMAGE};
     size_t values, codes;
     int rc;
@@ -130,13 +134,16 @@ static int encode(struct encoder *e)
     }
     progress_clear(&progress);
     tool.skipped = e->rejects.count;
+    tool_cut_sources(&tool, &e->rejects);
     if (rc != 0)
         return rc;
     w = e->writer;
     e->writer = NULL;
-    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0)
+    if ((rc = tok_end(w)) != 0 || (rc = rejects_close(&e->rejects)) != 0 || (rc = out_commit(&e->out)) != 0)
         return rc;
-    return out_commit(&e->out);
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", done / (crops ? crops : 1) + e->rejects.count - e->rejects.sources}, {"written", done},
+        {"left_out", e->rejects.count}, {0}});
 }
 
 int main(int argc, char **argv)

@@ -21,10 +21,11 @@
 static struct dvae_config shape = {.channels = 3};
 static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu";
 static struct train_options o = {.program = "dvae-train", .average_every = 1, .keep = 2, .max_skips = 100};
-static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000;
+static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000, max_pixels = IMAGE_PIXELS_MAX,
+               max_bytes = PAIRS_MEMBER_MAX;
 static double beta, tau, tau_end, dither;
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.999, .decay = 1e-4, .over = -1};
-static bool flip, no_flip, keep_going, dry_run;
+static bool flip, no_flip, keep_going, full_decode, dry_run;
 static struct tool_list val;
 
 static const struct tool_option options[] = {
@@ -45,6 +46,8 @@ static const struct tool_option options[] = {
     {0, "prepare", OPT_CHOICE, "HOW", "how a picture becomes size x size", &prepare, 0, 0, "train|prior|eval"},
     {0, "flip", OPT_FLAG, 0, "mirror half of all pictures (with --prepare train)", &flip, 0, 0, 0},
     {0, "no-flip", OPT_FLAG, 0, "never mirror a picture, whatever the preset says", &no_flip, 0, 0, 0},
+    {0, "full-decode", OPT_FLAG, 0, "decode large JPEG pictures in full also where they are only reduced", &full_decode, 0, 0, 0},
+    TOOL_PICTURE_LIMITS(max_pixels, max_bytes),
     {0, "memory", OPT_INT, "BYTES", "keep pictures in memory up to BYTES", &memory, 1, 1e15, 0},
     {0, "val", OPT_LIST, "SOURCE", "measure these pictures too; may be given again", &val, 0, 0, 0},
     {0, "val-pictures", OPT_INT, "N", "the first N of them", &val_pictures, 1, 1e9, 0},
@@ -218,7 +221,8 @@ static int check_resumed(void)
 static int open_pools(struct trainer *s, struct rejects *rejects)
 {
     struct pool_options p = {.size = shape.size, .flip = flip && !no_flip, .seed = (uint64_t)seed,
-                             .memory = (size_t)memory, .keep_going = keep_going};
+                             .memory = (size_t)memory, .keep_going = keep_going,
+                             .full_decode = full_decode, .limits = {max_pixels, (size_t)max_bytes}};
     int rc;
 
     p.how = prepare[0] == 't' ? PREPARE_TRAIN : prepare[0] == 'p' ? PREPARE_PRIOR : PREPARE_EVAL;
@@ -227,6 +231,7 @@ static int open_pools(struct trainer *s, struct rejects *rejects)
     if (rc == 0 && val.count > 0)
         rc = pool_open(&s->val, val.item, val.count, &p, rejects);
     tool.skipped = rejects->count;
+    tool_cut_sources(&tool, rejects);
     return rc;
 }
 

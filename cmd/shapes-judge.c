@@ -194,7 +194,7 @@ static int judge_all(struct score *s, const struct shapes_judge *judge, const st
         else
             rc = judge_pair(s, judge, &pair, captions ? list_find(list, pair.key) : pair.caption, out);
         if (rc != 0 && keep_going && rc != ERR_NOMEM && rc != ERR_IO)
-            rc = rejects_add(rejects, pair.source, pair.key, err_text());
+            rc = rejects_add_pair(rejects, pair.source, pair.key, err_text());
         else if (rc != 0)
             rc = err_at(rc, "%s: %s", pair.source, pair.key);
         if (rc != 0)
@@ -216,11 +216,12 @@ int main(int argc, char **argv)
     tool_start(&tool, argc, argv);
     if ((captions && (rc = list_read(&list)) != 0) || (rc = shapes_judge_create(&judge)) != 0 ||
         (rc = out_open(&out, output, false)) != 0 || (rc = rejects_open(&rejects, rejects_path)) != 0 ||
-        (rc = pairs_open(&p, tool.arg_count ? tool.arg[0] : "-", captions ? PAIRS_PICTURE
-                                                                          : PAIRS_PICTURE | PAIRS_CAPTION)) != 0)
+        (rc = pairs_open(&p, tool.arg_count ? tool.arg[0] : "-", PAIRS_PICTURE | (captions ? 0 : PAIRS_CAPTION) |
+                                                                    (keep_going ? PAIRS_GO_ON : 0))) != 0)
         goto out;
     rc = judge_all(&score, judge, &list, p, &rejects, &out);
     tool.skipped = rejects.count;
+    tool_cut_sources(&tool, &rejects);
     if (rc == 0 && (rc = show_score(&score, &out)) == 0)
         rc = out_commit(&out);
     if (rc == 0 && 100.0 * (double)score.all < at_least * (double)score.pictures)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* shard-pack -- text and image tokens, or old shards, to shards: joined by key, shuffled, cut.
  *
- * Everything is read and sorted before the first byte is written: lib/format/shard_join.h says by what.
+ * Everything is read and sorted before the first byte is written: lib/format/shard_join.h says by what.  What does not fit in
+ * memory waits on disk.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +20,9 @@
 #define SIZE_USUAL 32768 /* pairs a shard where the output is a pattern: about 70 MB at 256 + 1024 tokens */
 
 static struct tool_list text, image;
-static const char *output, *val_output, *rejects_file;
-static int64_t size, seed;
+static const char *output, *val_output, *rejects_file, *summary;
+static const char *folder;
+static int64_t size, seed, memory = 1 << 30;
 static double val;
 static bool keep, force;
 
@@ -30,10 +32,13 @@ static const struct tool_option options[] = {
     {'o', "output", OPT_STRING, "PATTERN", "write to this file, or to one a shard as in out-%06d.shard", &output, 0, 0, 0},
     {0, "size", OPT_INT, "N", "pairs a shard; 0: 32768 with a pattern, else all", &size, 0, 1e15, 0},
     TOOL_SEED(seed),
+    {0, "memory", OPT_INT, "BYTES", "memory for records; what does not fit waits on disk", &memory, 1 << 20, 1e15, 0},
+    {0, "temp", OPT_STRING, "FOLDER", "where that goes instead of TMPDIR or beside the output", &folder, 0, 0, 0},
     {0, "val", OPT_REAL, "SHARE", "share of the keys that goes to --val-output", &val, 0, 1, 0},
     {0, "val-output", OPT_STRING, "PATTERN", "where the validation pairs go", &val_output, 0, 0, 0},
     TOOL_KEEP(keep),
     TOOL_REJECTS(rejects_file),
+    TOOL_SUMMARY(summary),
     TOOL_FORCE(force),
     TOOL_END
 };
@@ -41,10 +46,11 @@ static struct tool tool = {.name = "shard-pack", .args = "[SHARD]...", .what = "
                            .options = options, .min_args = 0, .max_args = -1};
 
 struct pack {
-    struct join join;
+    struct join *join;
     struct tok_header header; /* of the shards; provenance of all inputs */
     const char **source;      /* names of the inputs */
     int sources;
+    char *folder;             /* owned: where records wait */
     struct rejects rejects;
     struct cutter train, val;
     struct progress progress;
@@ -54,6 +60,13 @@ struct pack {
 static const char *name_of(const char *path)
 {
     return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+/* A look at the clock costs as much as a caption. */
+static void show(struct pack *p)
+{
+    if (++p->done % 64 == 0)
+        progress_show(&p->progress, p->done, NULL);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -98,8 +111,8 @@ static int read_input(struct pack *p, struct tok_header *first, enum tok_kind ki
     tok_allow_mismatch(r, force);
     rc = add_header(p, first, tok_header_of(r), kind, name_of(path));
     while (rc == 0 && (rc = tok_next(r, &record)) > 0) {
-        rc = join_add(&p->join, tok_header_of(r), p->sources, &record);
-        progress_show(&p->progress, ++p->done, NULL);
+        rc = join_add(p->join, tok_header_of(r), p->sources, &record);
+        show(p);
     }
     if (rc == 0)
         rc = tok_provenance_merge(&p->header, tok_header_of(r)->provenance);
@@ -138,7 +151,7 @@ static int write_pairs(struct pack *p)
     struct joined joined;
     int rc;
 
-    while ((rc = join_next(&p->join, &joined)) > 0) {
+    while ((rc = join_next(p->join, &joined)) > 0) {
         const struct tok_record *r = &joined.record;
 
         if (joined.problem)
@@ -147,7 +160,7 @@ static int write_pairs(struct pack *p)
             rc = cutter_put(val_output && join_is_val(r->key, r->key_size, val) ? &p->val : &p->train, r);
         if (rc != 0)
             return rc;
-        progress_show(&p->progress, ++p->done, NULL);
+        show(p);
     }
     if (rc != 0 || (rc = cutter_end(&p->train)) != 0)
         return rc;
@@ -171,21 +184,39 @@ static uint64_t shard_size(const char *pattern)
     return size ? (uint64_t)size : cutter_check(pattern) == 1 ? SIZE_USUAL : 0;
 }
 
+/* Scratch space that was named, or where there must be room for as much again: beside the output. */
+static int waiting_folder(char **path)
+{
+    const char *named = folder ? folder : getenv("TMPDIR"), *slash = output ? strrchr(output, '/') : NULL;
+
+    if (named && *named)
+        *path = strdup(named);
+    else
+        *path = slash ? strndup(output, slash > output ? (size_t)(slash - output) : 1) : strdup(".");
+    return *path ? 0 : err_set(ERR_NOMEM, "no memory for a name");
+}
+
 static int pack(struct pack *p)
 {
     const char *line = tool_provenance(&tool);
+    int64_t records;
     int rc;
 
     if ((rc = rejects_open(&p->rejects, rejects_file)) != 0)
         return rc;
-    join_init(&p->join, (uint64_t)seed);
+    if ((rc = waiting_folder(&p->folder)) != 0 || (rc = join_create(&p->join, (uint64_t)seed, (size_t)memory, p->folder)) != 0)
+        return rc;
     progress_start(&p->progress, tool.name, "records", 0, tool.verbose < 0);
     p->header.kind = TOK_PAIR;
     if ((rc = read_inputs(p)) != 0)
         return rc;
-    join_sort(&p->join);
+    if ((rc = join_sort(p->join)) != 0)
+        return rc;
+    if (tool.verbose > 0 && join_spilled(p->join))
+        tool_say(&tool, "%" PRIu64 " sorted runs waited in %s", join_spilled(p->join), p->folder);
     cutter_init(&p->train, output, shard_size(output), &p->header, line);
     cutter_init(&p->val, val_output, shard_size(val_output), &p->header, line);
+    records = p->done;
     p->done = 0;
     if ((rc = write_pairs(p)) != 0 || (rc = rejects_close(&p->rejects)) != 0)
         return rc;
@@ -194,12 +225,22 @@ static int pack(struct pack *p)
     warn_of_older(&p->train);
     if (val_output)
         warn_of_older(&p->val);
-    return 0;
+    return tool_summary(&tool, summary, (struct tool_count[]){
+        {"records", records}, {"written", (int64_t)(p->train.count + p->val.count)}, {"left_out", p->rejects.count},
+        {"shards", p->train.shards + p->val.shards}, {0}});
+}
+
+static int count_stdin(const char *const *names, int n)
+{
+    int count = 0;
+
+    for (int i = 0; i < n; i++)
+        count += strcmp(names[i], "-") == 0;
+    return count;
 }
 
 static void check_usage(void)
 {
-    int standard = 0;
 
     if (tool.arg_count ? text.count || image.count : !text.count || !image.count)
         tool_usage(&tool, "give --text and --image, or shards");
@@ -207,13 +248,8 @@ static void check_usage(void)
         tool_usage(&tool, "%s", err_text());
     if ((val > 0) != (val_output != NULL))
         tool_usage(&tool, "--val and --val-output go together");
-    for (int i = 0; i < text.count; i++)
-        standard += strcmp(text.item[i], "-") == 0;
-    for (int i = 0; i < image.count; i++)
-        standard += strcmp(image.item[i], "-") == 0;
-    for (int i = 0; i < tool.arg_count; i++)
-        standard += strcmp(tool.arg[i], "-") == 0;
-    if (standard > 1)
+    if (count_stdin(text.item, text.count) + count_stdin(image.item, image.count) +
+        count_stdin((const char *const *)tool.arg, tool.arg_count) > 1)
         tool_usage(&tool, "stdin can be read once only");
 }
 
@@ -232,7 +268,8 @@ int main(int argc, char **argv)
     cutter_drop(&p.train);
     cutter_drop(&p.val);
     out_abort(&p.rejects.out);
-    join_fini(&p.join);
+    join_free(p.join);
+    free(p.folder);
     tok_header_fini(&p.header);
     free(p.source);
     return tool_finish(&tool, rc);

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "format/pairs.h"
 
 enum tool_type {
     OPT_FLAG,   /* to: bool */
@@ -70,6 +71,10 @@ struct tool {
 #define TOOL_SEED(to)    {0, "seed", OPT_INT, "N", "seed of all random choices", &(to), 0, 9007199254740992.0, 0}
 #define TOOL_KEEP(to)    {'k', "keep-going", OPT_FLAG, 0, "leave out bad records, count them, go on", &(to), 0, 0, 0}
 #define TOOL_REJECTS(to) {0, "rejects", OPT_STRING, "FILE", "list what -k left out, as JSON lines", &(to), 0, 0, 0}
+#define TOOL_SUMMARY(to) {0, "summary", OPT_STRING, "FILE", "when done, write counts and seconds to FILE as JSON", &(to), 0, 0, 0}
+#define TOOL_PICTURE_LIMITS(pixels, bytes) \
+    {0, "max-pixels", OPT_INT, "N", "a picture of more pixels is a bad record", &(pixels), 1, 4294967296.0, 0}, \
+    {0, "max-bytes", OPT_INT, "N", "a picture file of more bytes is a bad record", &(bytes), 1, PAIRS_MEMBER_MAX, 0}
 #define TOOL_FORCE(to)   {0, "force", OPT_FLAG, 0, "go on where digests differ", &(to), 0, 0, 0}
 #define TOOL_END         {0, 0, OPT_FLAG, 0, 0, 0, 0, 0, 0}
 
@@ -96,8 +101,20 @@ void tool_say(const struct tool *tool, const char *format, ...) __attribute__((f
 /* A line of --dry-run on stdout: name, tab, number, tab, unit; bytes also as "45.8 GiB" behind another tab. */
 void tool_plan(const char *name, int64_t number, const char *unit);
 
+/* --summary: {"program", "version", "seconds" since tool_start, then the counts} as one line of JSON.  path NULL: nothing is
+ * written.  Called once everything else is whole, so the file says that the program did its work. */
+struct tool_count {
+    const char *word;     /* NULL ends the list */
+    int64_t number;
+};
+
+must_check int tool_summary(const struct tool *tool, const char *path, const struct tool_count *counts);
+
 /* Print the recorded reason if rc < 0, flush and check stdout, say how many records were skipped; the exit status. */
 int tool_finish(struct tool *tool, int rc);
+
+/* Name on stderr the sources that were not read to their end under -k. */
+void tool_cut_sources(const struct tool *tool, const struct rejects *r);
 
 /* "name version options...": the provenance line of this call, without paths of outputs or threads.  Owned by tool.c. */
 const char *tool_provenance(const struct tool *tool);

@@ -1,25 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # pairs -> shards/
-#   3-shards.sh TOKENIZER DVAE FOLDER ARCHIVE...
-# One shard an archive, FOLDER/NAME.shard.  Run again, it does what is missing; two at once do no harm: a file that has its
-# name is whole.  JOBS: archives at a time (1); SLOTS: text slots (256).  Bad records are left out and listed in FOLDER/NAME.*.rejects.
+#   3-shards.sh TOKENIZER DVAE FOLDER ARCHIVE... [-- OPTION...]     options go to dvae-encode
+# One shard an archive, FOLDER/NAME.shard; beside it NAME.json, what became of its pairs, and where some were left out
+# NAME.rejects: "@FOLDER/NAME.rejects" is an ARCHIVE again.  FOLDER/manifest.json closes the set.  Run again, it does what is missing; killed
+# at any moment, or two at once, it does no harm.  TERM stops at once, USR1 behind the archives at hand (exit status 75).
+# JOBS: archives at a time (1); SLOTS: text slots (256).  On a cluster: slurm/submit.sh.
 set -euo pipefail
-export TOKENIZER=$1 DVAE=$2 FOLDER=$3
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/archives.sh"
+archives_open "$1" "$2" "$3"
 shift 3
-mkdir -p "$FOLDER"
-one() {
-    set -euo pipefail
-    local archive=$1 name work
-    name=$(basename "$archive"); name=${name%.gz}; name=${name%.*}
-    [ -e "$FOLDER/$name.shard" ] && exit 0
-    work=$(mktemp -d "$FOLDER/.$name.XXXXXX")
-    trap "rm -rf '$work'" EXIT # now: the local name is gone when it runs
-    bpe-encode -q -k --rejects "$FOLDER/$name.text.rejects" --slots "${SLOTS:-256}" -m "$TOKENIZER" -o "$work/text.tok" "$archive"
-    dvae-encode -q -k --rejects "$FOLDER/$name.image.rejects" -m "$DVAE" -o "$work/image.tok" "$archive"
-    shard-pack -q -k --rejects "$FOLDER/$name.pack.rejects" --text "$work/text.tok" --image "$work/image.tok" \
-        -o "$FOLDER/$name.shard"
-}
-export -f one
-printf '%s\0' "$@" | xargs -0 -r -n 1 -P "${JOBS:-1}" bash -c 'one "$0"'
-tok-check -q "$FOLDER"/*.shard
+archives=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do archives+=("$1"); shift; done
+[ $# -gt 0 ] && shift
+archive_options=("$@")
+archives_check "${archives[@]}"
+archives_do "${archives[@]}"
+archives_close "${archives[@]}"

@@ -16,20 +16,15 @@ slots=11 count=12000 held=377 # held-out scenes, each drawn once; captions have 
 world=(-q --size 32 --jitter 0 --shade 0 --grain 0)
 # Noise on the pixels keeps the learned scale from falling to nothing on flat drawings, and with it the codes in use.  A small
 # beta leaves codes few and sure, which a prior learns several times faster.
-dvae=(--size 32 --hid 16 --init 64 --blocks 1 --downs 2 --vocab 128 --prepare eval --dither 0.2 --beta 0.25 --batch 16
-    --lr 6e-3 --steps 5000 --tau-steps 3750 --save-every 0 --picture-every 1000)
+dvae=(--size 32 --hid 16 --init 64 --blocks 1 --downs 2 --vocab 128 --prepare eval --dither 0.25 --beta 0.25 --batch 16
+    --lr 4e-3 --steps 5000 --tau-steps 3750 --save-every 0 --picture-every 1000)
 prior=(--layers 2 --width 192 --heads 12 --batch 32 --lr 3e-3 --weight-decay 0.4 --steps 1800
     --save-every 0)
 if [ "${TINY:-}" ]; then count=60; fi
 
 begun=$(date +%s.%N)
-stage() { # name, command...
-    local name=$1 from
-    shift
-    from=$(date +%s.%N)
-    "$@"
-    awk -v n="$name" -v a="$from" -v b="$(date +%s.%N)" 'BEGIN {printf "%-40s %7.1f s\n", n, b - a}' | tee -a "$out/stages.txt"
-}
+stages=$out/stages.txt
+. "$here/timed.sh"
 
 world() {
     shapes-make "${world[@]}" --count "$count" --seed 1 --split train -o "$out/pairs.tar"

@@ -19,8 +19,8 @@ result "$([ $? = 0 ] || tail -5 "$shared/setup.log")" "the files that examples s
 
 for source in cmd/*.c; do
     name=$(basename "$source" .c)
-    [ "$name" = tool ] || [ -e "build/bin/$name" ] || [ -e "$BUILD/bin/$name" ] || continue
-    [ "$name" = tool ] && continue
+    case $name in tool*) continue ;; esac
+    [ -e "build/bin/$name" ] || [ -e "$BUILD/bin/$name" ] || continue
     page=man/$name.1
     if [ ! -e "$page" ]; then result "no $page" "$name has a man page"; continue; fi
     result "$(mandoc -T lint -W warning "$page" 2>&1)" "$name: mandoc finds nothing wrong"

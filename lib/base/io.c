@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SYNC_STEP (8u << 20)
+
 static bool is_standard(const char *path)
 {
     return !path || strcmp(path, "-") == 0;
@@ -109,6 +111,11 @@ int out_write(struct out *out, const void *bytes, size_t size)
 {
     if (fwrite(bytes, 1, size, out->file) != size)
         return err_errno(ERR_IO, "%s: cannot write", out->path ? out->path : "stdout");
+    out->fresh += size;
+    if (out->temp && out->fresh >= SYNC_STEP) { /* so that out_commit has little left to wait for */
+        sync_file_range(fileno(out->file), 0, 0, SYNC_FILE_RANGE_WRITE);
+        out->fresh = 0;
+    }
     return 0;
 }
 
@@ -203,6 +210,22 @@ int file_write(const char *path, const void *bytes, size_t size)
         return rc;
     }
     return out_commit(&out);
+}
+
+int temp_open(int *fd, const char *folder)
+{
+    char *path = text_printf("%s/armchair.tmp.XXXXXX", folder);
+    int rc = 0;
+
+    *fd = -1;
+    if (!path)
+        return err_set(ERR_NOMEM, "%s: no memory", folder);
+    if ((*fd = mkstemp(path)) < 0)
+        rc = err_errno(ERR_IO, "%s: cannot create a temporary file", folder);
+    else
+        unlink(path);
+    free(path);
+    return rc;
 }
 
 int folder_make(const char *path)

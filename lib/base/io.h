@@ -27,6 +27,7 @@ struct out {
     FILE *file;   /* owned unless stdout */
     char *path;   /* owned; NULL: stdout */
     char *temp;   /* owned; the name written until out_commit */
+    size_t fresh; /* bytes that the system was not asked yet to bring to disk */
 };
 
 must_check int in_open(struct in *in, const char *path);
@@ -50,6 +51,9 @@ must_check int file_read(const char *path, size_t limit, char **bytes, size_t *s
 
 /* Write a whole small file by way of a temporary name. */
 must_check int file_write(const char *path, const void *bytes, size_t size);
+
+/* A file in folder without a name, open to read and write: it is gone when *fd is closed, however that comes about. */
+must_check int temp_open(int *fd, const char *folder);
 
 /* Make a folder and its parents; fine if it is there. */
 must_check int folder_make(const char *path);

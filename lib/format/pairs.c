@@ -16,6 +16,7 @@
 struct pairs {
     char *source;                  /* owned */
     int want;                      /* enum pairs_want */
+    size_t limit;                  /* bytes of a picture */
     const struct pairs_feed *feed; /* NULL: a list */
     void *state;                   /* owned: the feed's */
     struct pairs_list *list;       /* owned; NULL: a feed */
@@ -24,11 +25,13 @@ struct pairs {
     bool ended;
     int failed;                    /* the error that ended the source, 0: none */
     char reason[PAIRS_PROBLEM_MAX];
+    bool over;                     /* failed was given out as a record */
 
     /* the record */
     struct pairs_bytes key, shown, picture, text, json, near, place;
     int64_t offset;                /* of the picture in place; place.size 0: it cannot be read again */
     const char *picture_ext;
+    struct pairs_extras extras;
     bool any;                      /* has a member that is a picture or a caption, read or not */
     bool have_text, have_json;
     bool bad_picture, bad_caption; /* there was one, and problem says what is wrong with it */
@@ -51,6 +54,7 @@ int pairs_open_at(struct pairs **pairs, const char *source, int want, bool neste
         return err_set(ERR_NOMEM, "no memory");
     }
     p->want = want;
+    p->limit = PAIRS_MEMBER_MAX;
     if (source[0] == '@') {
         rc = pairs_list_open(&p->list, p->source, want, nested);
     } else if (stat(source, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -73,6 +77,13 @@ int pairs_open(struct pairs **p, const char *source, int want)
     return pairs_open_at(p, source, want, false);
 }
 
+void pairs_limit(struct pairs *p, size_t picture_bytes)
+{
+    p->limit = picture_bytes;
+    if (p->list)
+        pairs_list_limit(p->list, picture_bytes);
+}
+
 void pairs_close(struct pairs *p)
 {
     if (!p)
@@ -87,6 +98,7 @@ void pairs_close(struct pairs *p)
     free(p->json.at);
     free(p->near.at);
     free(p->place.at);
+    pairs_extras_fini(&p->extras);
     free(p->source);
     free(p);
 }
@@ -139,7 +151,7 @@ static int take_picture(struct pairs *p, const char *ext)
         note_problem(p, p->path, "a second picture of the same key");
         return 0;
     }
-    rc = read_member(p, &p->picture, PAIRS_MEMBER_MAX, &have, &p->bad_picture);
+    rc = read_member(p, &p->picture, p->limit, &have, &p->bad_picture);
     if (!have)
         return rc;
     p->picture_ext = ext;
@@ -174,6 +186,35 @@ static int take_other(struct pairs *p, const char *ext)
     return pairs_bytes_set(&p->near, p->path, strlen(p->path));
 }
 
+static int keep_extra(struct pairs *p, const char *ext, const struct pairs_bytes *bytes)
+{
+    const char *why;
+    int rc = pairs_extras_keep(&p->extras, ext, bytes, &why);
+
+    if (rc == 0 && why)
+        note_problem(p, p->path, why);
+    return rc;
+}
+
+static int take_json(struct pairs *p, const char *ext)
+{
+    bool had = p->have_json;
+    int rc = take_caption(p, &p->json, PAIRS_JSON_MAX, &p->have_json);
+
+    return rc == 0 && (p->want & PAIRS_EXTRA) && p->have_json && !had ? keep_extra(p, ext, &p->json) : rc;
+}
+
+static int take_extra(struct pairs *p, const char *ext)
+{
+    bool have, bad;
+    int rc = take_other(p, ext);
+
+    if (rc != 0 || !(p->want & PAIRS_EXTRA))
+        return rc;
+    rc = read_member(p, &p->extras.member, PAIRS_MEMBER_MAX, &have, &bad);
+    return rc == 0 && have ? keep_extra(p, ext, &p->extras.member) : rc;
+}
+
 static int take_member(struct pairs *p)
 {
     const char *ext = pairs_dot(p->path) + 1, *picture = pairs_picture_ext(ext);
@@ -183,8 +224,8 @@ static int take_member(struct pairs *p)
     if (strcasecmp(ext, "txt") == 0)
         return take_caption(p, &p->text, PAIRS_CAPTION_MAX, &p->have_text);
     if (strcasecmp(ext, "json") == 0)
-        return take_caption(p, &p->json, PAIRS_JSON_MAX, &p->have_json);
-    return take_other(p, ext);
+        return take_json(p, ext);
+    return take_extra(p, ext);
 }
 
 /* ---- records --------------------------------------------------------------------------------------------------- */
@@ -205,12 +246,14 @@ static bool has_all(const struct pairs *p)
 /* The members of one key.  1: gathered; 0: the end; else an error, after which p->failed is set. */
 static int gather(struct pairs *p)
 {
+    bool cut = false; /* inside a member of this key */
     int rc = 1;
 
     p->picture_ext = NULL;
     p->any = p->have_text = p->have_json = p->bad_picture = p->bad_caption = false;
     p->problem[0] = 0;
     p->near.size = p->place.size = 0;
+    p->extras.count = 0;
     if (!p->path && (rc = next_member(p)) <= 0) {
         p->ended = rc == 0;
         return p->failed = rc;
@@ -218,7 +261,9 @@ static int gather(struct pairs *p)
     if ((rc = pairs_bytes_set(&p->key, p->path, (size_t)(pairs_dot(p->path) - p->path))) != 0)
         return p->failed = rc;
     do {
-        if ((rc = take_member(p)) == 0)
+        if ((rc = take_member(p)) != 0)
+            cut = true;
+        else
             rc = next_member(p);
     } while (rc > 0 && same_key(p));
     if (rc >= 0) {
@@ -227,7 +272,7 @@ static int gather(struct pairs *p)
     }
     p->failed = rc;
     snprintf(p->reason, sizeof p->reason, "%s", err_text());
-    return has_all(p) ? 1 : rc; /* what is complete before the cut still arrives */
+    return has_all(p) && !(cut && (p->want & PAIRS_EXTRA)) ? 1 : rc; /* what is complete before the cut still arrives */
 }
 
 /* The "caption" of KEY.json into p->text. */
@@ -265,16 +310,18 @@ static void note_missing(struct pairs *p, const char *what)
 
 static int finish(struct pairs *p, struct pair *pair)
 {
-    const char *why;
+    const char *why, *end = NULL;
+    bool from_txt;
     int rc;
 
     if ((rc = pairs_show_key(&p->shown, (const char *)p->key.at, p->key.size, &why)) != 0)
         return rc;
     if (why && !p->problem[0])
         snprintf(p->problem, sizeof p->problem, "%s", why);
+    from_txt = p->have_text;
     if ((p->want & PAIRS_CAPTION) && !p->have_text && p->have_json && (rc = caption_from_json(p)) != 0)
         return rc;
-    if (p->have_text && (why = pairs_check_caption(&p->text))) {
+    if (p->have_text && (why = pairs_check_caption(&p->text, &end))) {
         p->have_text = false;
         p->bad_caption = true;
         if (!p->problem[0])
@@ -289,6 +336,7 @@ static int finish(struct pairs *p, struct pair *pair)
     if (p->have_text) {
         pair->caption = (const char *)p->text.at;
         pair->caption_size = p->text.size;
+        pair->caption_end = from_txt ? end : NULL;
     }
     if (p->picture_ext) {
         pair->picture = p->picture.at;
@@ -297,6 +345,8 @@ static int finish(struct pairs *p, struct pair *pair)
         pair->place = p->place.size ? (const char *)p->place.at : NULL;
         pair->offset = p->offset;
     }
+    pair->extra = pairs_extras_list(&p->extras);
+    pair->extras = p->extras.count;
     pair->problem = p->problem[0] ? p->problem : NULL;
     return 0;
 }
@@ -315,18 +365,30 @@ static int next_record(struct pairs *p, struct pair *pair)
     return (rc = finish(p, pair)) == 0 ? 1 : rc;
 }
 
+/* The source cannot be read on: an error that stays, or the last record. */
+static int stop(struct pairs *p, struct pair *pair, int code)
+{
+    p->failed = code;
+    snprintf(p->reason, sizeof p->reason, "%s", err_text());
+    *pair = (struct pair){0};
+    if (!(p->want & PAIRS_GO_ON) || (code != ERR_TRUNCATED && code != ERR_FORMAT))
+        return code;
+    p->over = true;
+    *pair = (struct pair){.key = "", .source = p->source, .problem = p->reason};
+    return 1;
+}
+
 int pairs_next(struct pairs *p, struct pair *pair)
 {
     int rc;
 
     *pair = (struct pair){0};
-    if (p->failed)
-        return err_set(p->failed, "%s", p->reason);
-    rc = p->list ? pairs_list_next(p->list, pair) : next_record(p, pair);
-    if (rc < 0) {
-        p->failed = rc;
-        snprintf(p->reason, sizeof p->reason, "%s", err_text());
-        *pair = (struct pair){0};
+    if (p->over)
+        return 0;
+    if (p->failed) {
+        rc = err_set(p->failed, "%s", p->reason);
+        return stop(p, pair, rc);
     }
-    return rc;
+    rc = p->list ? pairs_list_next(p->list, pair) : next_record(p, pair);
+    return rc < 0 ? stop(p, pair, rc) : rc;
 }

@@ -34,6 +34,8 @@ struct archive_state {
     int64_t members;
     bool plain;                  /* a file that can be read again from any place */
     bool zip_cut;                /* the file begins as a zip and has no end of its directory */
+    int useless;                 /* the error that opening met, 0: none */
+    char why[PAIRS_PROBLEM_MAX];
 };
 
 static void close_archive(void *state)
@@ -129,10 +131,10 @@ int pairs_archive_open(void **state, const char *path)
     }
     rc = standard ? archive_read_open_fd(s->archive, STDIN_FILENO, BLOCK)
                   : archive_read_open_filename(s->archive, path, BLOCK);
-    if (rc != ARCHIVE_OK) {
-        rc = archive_error(s);
+    if (rc != ARCHIVE_OK && (rc = archive_error(s)) != ERR_FORMAT && rc != ERR_TRUNCATED)
         goto failed;
-    }
+    s->useless = rc; /* damage is met where members are, whether a filter notices it at once or not */
+    snprintf(s->why, sizeof s->why, "%s", err_text());
     *state = s;
     return 0;
 failed:
@@ -173,6 +175,8 @@ static int next_archive(void *state, const char **path)
 {
     struct archive_state *s = state;
 
+    if (s->useless)
+        return err_set(s->useless, "%s", s->why);
     for (;;) {
         const char *name;
         int rc;
@@ -203,12 +207,6 @@ static int next_archive(void *state, const char **path)
     }
 }
 
-static int too_large(size_t limit, char problem[PAIRS_PROBLEM_MAX])
-{
-    snprintf(problem, PAIRS_PROBLEM_MAX, "larger than %zu MiB", limit >> 20);
-    return 1;
-}
-
 static int read_archive(void *state, struct pairs_bytes *to, size_t limit, char problem[PAIRS_PROBLEM_MAX])
 {
     struct archive_state *s = state;
@@ -220,7 +218,7 @@ static int read_archive(void *state, struct pairs_bytes *to, size_t limit, char 
         return 1;
     }
     if (archive_entry_size_is_set(s->entry) && archive_entry_size(s->entry) > (int64_t)limit)
-        return too_large(limit, problem);
+        return pairs_too_large(limit, problem);
     for (;;) {
         la_ssize_t got;
 
@@ -241,7 +239,7 @@ static int read_archive(void *state, struct pairs_bytes *to, size_t limit, char 
             break;
         to->size += (size_t)got;
         if (to->size > limit)
-            return too_large(limit, problem);
+            return pairs_too_large(limit, problem);
     }
     to->at[to->size] = 0;
     return 0;

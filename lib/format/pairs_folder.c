@@ -181,6 +181,14 @@ static int next_folder(void *state, const char **path)
     return 0;
 }
 
+int pairs_too_large(size_t limit, char problem[PAIRS_PROBLEM_MAX])
+{
+    bool whole = limit % (1 << 20) == 0;
+
+    snprintf(problem, PAIRS_PROBLEM_MAX, "larger than %zu %s", whole ? limit >> 20 : limit, whole ? "MiB" : "bytes");
+    return 1;
+}
+
 int pairs_file_read(const char *path, struct pairs_bytes *to, size_t limit, char problem[PAIRS_PROBLEM_MAX])
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0; /* NONBLOCK: a fifo must not stop us */
@@ -202,8 +210,7 @@ int pairs_file_read(const char *path, struct pairs_bytes *to, size_t limit, char
             snprintf(problem, PAIRS_PROBLEM_MAX, "cannot read: %s", strerror(errno));
             rc = 1;
         } else if ((to->size += (size_t)got) > limit) {
-            snprintf(problem, PAIRS_PROBLEM_MAX, "larger than %zu MiB", limit >> 20);
-            rc = 1;
+            rc = pairs_too_large(limit, problem);
         }
     }
     if (rc == 0)

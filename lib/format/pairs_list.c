@@ -23,6 +23,7 @@ struct wanted {
 struct pairs_list {
     const char *source;      /* borrowed: "@FILE" */
     int want;
+    size_t limit;            /* bytes of a picture */
     bool nested;             /* a list of rejects may not name another */
     struct in in;            /* owned */
     char *line;              /* owned: LINE_MAX_BYTES + 1, the line at hand */
@@ -91,9 +92,15 @@ int pairs_list_open(struct pairs_list **list, const char *source, int want, bool
     }
     l->source = source;
     l->want = want;
+    l->limit = PAIRS_MEMBER_MAX;
     l->nested = nested;
     *list = l;
     return 0;
+}
+
+void pairs_list_limit(struct pairs_list *l, size_t picture_bytes)
+{
+    l->limit = picture_bytes;
 }
 
 static void end_inner(struct pairs_list *l)
@@ -146,7 +153,7 @@ static int set_key(struct pairs_list *l, const char *path)
 static int take_picture(struct pairs_list *l, struct pair *pair, const char *path)
 {
     char why[PAIRS_PROBLEM_MAX], text[PAIRS_PROBLEM_MAX];
-    int rc = pairs_file_read(path, &l->picture, PAIRS_MEMBER_MAX, why);
+    int rc = pairs_file_read(path, &l->picture, l->limit, why);
 
     if (rc < 0)
         return rc;
@@ -165,7 +172,7 @@ static int take_picture(struct pairs_list *l, struct pair *pair, const char *pat
 
 static int take_caption(struct pairs_list *l, struct pair *pair, const char *text, size_t size)
 {
-    const char *why = NULL;
+    const char *why = NULL, *end;
     int rc;
 
     if (!text)
@@ -175,13 +182,14 @@ static int take_caption(struct pairs_list *l, struct pair *pair, const char *tex
     else if ((rc = pairs_bytes_set(&l->caption, text, size)) != 0)
         return rc;
     else
-        why = pairs_check_caption(&l->caption);
+        why = pairs_check_caption(&l->caption, &end);
     if (why) {
         note_problem(l, why);
         return 0;
     }
     pair->caption = (const char *)l->caption.at;
     pair->caption_size = l->caption.size;
+    pair->caption_end = "\n"; /* as our writers write it */
     return 0;
 }
 
@@ -245,7 +253,7 @@ static int add_wanted(struct pairs_list *l, char *key)
     if ((n & (n - 1)) == 0 && !(more = realloc(l->wanted, (n ? 2 * n : 1) * sizeof *more)))
         return err_set(ERR_NOMEM, "%s: no memory", l->source);
     l->wanted = more;
-    l->wanted[l->wanted_count++] = (struct wanted){key, false};
+    l->wanted[l->wanted_count++] = (struct wanted){key, !*key}; /* a whole source is never missing */
     return 0;
 }
 
@@ -275,22 +283,25 @@ static int begin_inner(struct pairs_list *l)
     if (rc < 0 || !l->inner_name)
         return rc;
     qsort(l->wanted, l->wanted_count, sizeof *l->wanted, compare_wanted);
-    rc = pairs_open_at(&l->inner, l->inner_name, l->want, true);
-    return rc == 0 ? 1 : err_at(rc, "%s", l->source);
+    if ((rc = pairs_open_at(&l->inner, l->inner_name, l->want, true)) != 0)
+        return err_at(rc, "%s", l->source);
+    pairs_limit(l->inner, l->limit);
+    return 1;
 failed:
     free(source);
     free(key);
     return rc;
 }
 
-/* Is key wanted?  The same key may be named twice, and may be met twice. */
+/* Is key wanted?  The same key may be named twice, and may be met twice.  The empty key, which sorts first, names the whole
+ * source; an empty key met is the source's own problem. */
 static bool is_wanted(struct pairs_list *l, const char *key)
 {
     struct wanted name = {(char *)key, false}, *w;
     size_t i;
 
     if (!(w = bsearch(&name, l->wanted, l->wanted_count, sizeof *l->wanted, compare_wanted)))
-        return false;
+        return !l->wanted[0].key[0] || !*key;
     for (i = (size_t)(w - l->wanted); i > 0 && strcmp(l->wanted[i - 1].key, key) == 0; i--)
         ;
     for (; i < l->wanted_count && strcmp(l->wanted[i].key, key) == 0; i++)

@@ -120,12 +120,16 @@ int pairs_show_key(struct pairs_bytes *shown, const char *key, size_t size, cons
     return 0;
 }
 
-const char *pairs_check_caption(struct pairs_bytes *text)
+const char *pairs_check_caption(struct pairs_bytes *text, const char **end)
 {
+    *end = "";
     if (text->size > 0 && text->at[text->size - 1] == '\n') {
+        *end = "\n";
         text->size--;
-        if (text->size > 0 && text->at[text->size - 1] == '\r')
+        if (text->size > 0 && text->at[text->size - 1] == '\r') {
+            *end = "\r\n";
             text->size--;
+        }
         text->at[text->size] = 0;
     }
     if (memchr(text->at, 0, text->size))

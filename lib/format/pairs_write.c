@@ -60,7 +60,8 @@ int pairs_create(struct pairs_writer **writer, struct out *out)
     if (!w->archive || !w->entry)
         return free_writer(w, err_set(ERR_NOMEM, "no memory"));
     archive_write_set_format_pax_restricted(w->archive);
-    archive_write_set_bytes_per_block(w->archive, 10240);
+    archive_write_set_bytes_per_block(w->archive, 16 * 10240); /* written at once */
+    archive_write_set_bytes_in_last_block(w->archive, 10240);
     if (archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
         return free_writer(w, write_error(w));
     *writer = w;
@@ -78,24 +79,62 @@ static int write_header(struct pairs_writer *w)
     return rc;
 }
 
-int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size)
+static int put_member(struct pairs_writer *w, const char *name, const void *bytes, size_t size)
 {
-    struct pairs_bytes name = {0};
-    int rc;
-
-    if ((rc = pairs_member_name(&name, key, ext)) != 0)
-        goto out;
     archive_entry_clear(w->entry);
-    archive_entry_set_pathname(w->entry, (const char *)name.at);
+    archive_entry_set_pathname(w->entry, name);
     archive_entry_set_filetype(w->entry, AE_IFREG);
     archive_entry_set_perm(w->entry, 0644);
     archive_entry_set_size(w->entry, (la_int64_t)size);
     archive_entry_set_mtime(w->entry, 0, 0);
     if (write_header(w) < ARCHIVE_WARN ||
         (size > 0 && archive_write_data(w->archive, bytes, size) != (la_ssize_t)size))
-        rc = write_error(w);
-out:
+        return write_error(w);
+    return 0;
+}
+
+int pairs_put(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size)
+{
+    struct pairs_bytes name = {0};
+    int rc = pairs_member_name(&name, key, ext);
+
+    if (rc == 0)
+        rc = put_member(w, (const char *)name.at, bytes, size);
     free(name.at);
+    return rc;
+}
+
+/* The key as it stands, unless a reader would take it for another. */
+static int put_as_read(struct pairs_writer *w, const char *key, const char *ext, const void *bytes, size_t size)
+{
+    char *name = text_printf("%s.%s", key, ext);
+    int rc;
+
+    if (!name)
+        return err_set(ERR_NOMEM, "%s: no memory", key);
+    if (pairs_skip_dot_slash(name) == name && pairs_dot(name) == name + strlen(key))
+        rc = put_member(w, name, bytes, size);
+    else
+        rc = pairs_put(w, key, ext, bytes, size);
+    free(name);
+    return rc;
+}
+
+int pairs_copy(struct pairs_writer *w, const struct pair *pair)
+{
+    int rc = 0;
+
+    if (pair->picture)
+        rc = put_as_read(w, pair->key, pair->picture_ext, pair->picture, pair->picture_size);
+    if (rc == 0 && pair->caption && pair->caption_end) {
+        char *text = text_printf("%s%s", pair->caption, pair->caption_end);
+
+        rc = text ? put_as_read(w, pair->key, "txt", text, strlen(text))
+                  : err_set(ERR_NOMEM, "%s: no memory", pair->key);
+        free(text);
+    }
+    for (int i = 0; rc == 0 && i < pair->extras; i++)
+        rc = put_as_read(w, pair->key, pair->extra[i].ext, pair->extra[i].bytes, pair->extra[i].size);
     return rc;
 }
 

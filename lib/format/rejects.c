@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rejects.c -- one JSON object a line for each record that was left out; "@FILE" reads it as a pair source. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,15 @@ static json_t *text_of(const char *text)
         value = json_string((const char *)shown.at);
     free(shown.at);
     return value;
+}
+
+int rejects_add_pair(struct rejects *r, const char *source, const char *key, const char *reason)
+{
+    if (!*key) {
+        r->sources++;
+        snprintf(r->last, sizeof r->last, "%s", reason);
+    }
+    return rejects_add(r, source, key, reason);
 }
 
 int rejects_add(struct rejects *r, const char *source, const char *key, const char *reason)

@@ -5,6 +5,7 @@
  * holds the same number of records), its place in the block from the block's table.  Opening keeps a few numbers a
  * shard; maps, and one bit a block that says "checked", come with the first use.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -36,7 +36,7 @@ struct shard_set {
     struct shard *shard;      /* owned, [n] */
     int n;
     uint64_t count;
-    int *mapped;              /* owned ring of shards with a map, the oldest at ring_at when it is full */
+    int *mapped;              /* owned ring of shards with a map: ring_used of them, the newest before ring_at */
     int ring_at, ring_used;
 };
 
@@ -145,7 +145,7 @@ int shard_set_open(struct shard_set **to, const char *const *paths, int n, bool 
     for (int i = 0; rc == 0 && i < n; i++)
         rc = add_shard(set, paths[i], force);
     if (rc == 0)
-        rc = tok_scratch_init(&set->scratch, &set->header);
+        rc = tok_scratch_init(&set->scratch, &set->header, false);
     if (rc != 0)
         shard_set_close(set);
     else
@@ -203,9 +203,9 @@ static int check_index(struct shard *s)
 
     if (tok_index_decode(&x, head) != 0)
         return err_set(ERR_FORMAT, "%s: %s", s->path, err_text());
-    crc = (uint32_t)crc32_z(0, head, TOK_INDEX_HEAD - 4);
+    crc = tok_crc(0, head, TOK_INDEX_HEAD - 4);
     if (s->blocks)
-        crc = (uint32_t)crc32_z(crc, head + TOK_INDEX_HEAD, 8 * (size_t)s->blocks);
+        crc = tok_crc(crc, head + TOK_INDEX_HEAD, 8 * (size_t)s->blocks);
     if (crc != x.crc)
         return err_set(ERR_FORMAT, "%s: the index is damaged (CRC)", s->path);
     if (x.blocks != s->blocks || s->count > s->blocks * (uint64_t)x.per_block ||
@@ -230,15 +230,22 @@ static void unmap(struct shard *s)
     s->map = NULL;
 }
 
-/* Remember that shard i has a map; the oldest map makes room where there are too many. */
-static void note_map(struct shard_set *set, int i)
+static void unmap_oldest(struct shard_set *set)
 {
+    unmap(&set->shard[set->mapped[(set->ring_at + SHARD_MAPS_MAX - set->ring_used) % SHARD_MAPS_MAX]]);
+    set->ring_used--;
+}
+
+/* A map of the whole file.  Where the system allows no more maps or address space, older maps make room. */
+static void *map_file(struct shard_set *set, int fd, size_t size)
+{
+    void *map;
+
     if (set->ring_used == SHARD_MAPS_MAX)
-        unmap(&set->shard[set->mapped[set->ring_at]]);
-    else
-        set->ring_used++;
-    set->mapped[set->ring_at] = i;
-    set->ring_at = (set->ring_at + 1) % SHARD_MAPS_MAX;
+        unmap_oldest(set);
+    while ((map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED && errno == ENOMEM && set->ring_used)
+        unmap_oldest(set);
+    return map;
 }
 
 static int map_shard(struct shard_set *set, int i)
@@ -252,17 +259,20 @@ static int map_shard(struct shard_set *set, int i)
         return err_errno(ERR_IO, "%s: cannot open", s->path);
     if (fstat(fd, &st) != 0 || (uint64_t)st.st_size != s->size)
         rc = err_set(ERR_IO, "%s: changed since it was opened", s->path);
-    else if ((map = mmap(NULL, s->size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED)
+    else if ((map = map_file(set, fd, s->size)) == MAP_FAILED)
         rc = err_errno(ERR_IO, "%s: cannot map", s->path);
     close(fd);
     if (rc != 0)
         return rc;
     s->map = map;
-    if (!s->checked && (rc = check_index(s)) != 0)
+    if (!s->checked && (rc = check_index(s)) != 0) {
         unmap(s);
-    else
-        note_map(set, i);
-    return rc;
+        return rc;
+    }
+    set->mapped[set->ring_at] = i;
+    set->ring_at = (set->ring_at + 1) % SHARD_MAPS_MAX;
+    set->ring_used++;
+    return 0;
 }
 
 /* ---- blocks and pairs ------------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  *
  *   header | block ... | end          cat of compatible streams is a stream: after an end another header may follow
  *
- * A record is a key, a variant number (candidate of a caption, crop of a picture; 0 where there is one), and text
+ * A record is a key, a variant number (caption or crop of a picture, candidate of a caption; 0 where there is one), and text
  * tokens, image tokens, or both.  Image tokens are always grid_h * grid_w; text tokens 0..text_slots - 1 (slot 0 is the
  * model's start token).
  *
@@ -112,8 +112,8 @@ must_check int tok_record_sum(uint64_t *sum, const struct tok_record *record);
 struct shard_set;
 
 /* Open n shard files (or a set of none: ERR_EMPTY).  All must agree in sizes and, unless force, digests.  Opening reads
- * headers and the fixed ends only; a file is mapped at its first use, at most SHARD_MAPS_MAX at a time.  One thread at a
- * time may use a set.  The files must not shrink while the set is open. */
+ * headers and the fixed ends only; a file is mapped at its first use, at most SHARD_MAPS_MAX at a time and fewer where
+ * the system allows fewer; no file stays open.  One thread at a time may use a set.  The files must not shrink while the set is open. */
 must_check int shard_set_open(struct shard_set **s, const char *const *paths, int n, bool force);
 void shard_set_close(struct shard_set *s);
 const struct tok_header *shard_set_header(const struct shard_set *s);

@@ -3,11 +3,16 @@
 #include "format/tok_bytes.h"
 
 #include <inttypes.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
+
+uint32_t tok_crc(uint32_t crc, const void *bytes, size_t size)
+{
+    return size ? libdeflate_crc32(crc, bytes, size) : crc; /* which starts again at a NULL */
+}
 
 /* ---- blocks ----------------------------------------------------------------------------------------------------- */
 
@@ -59,9 +64,7 @@ int tok_block_decode(struct tok_block *b, const uint8_t head[TOK_BLOCK_HEAD], co
 
 uint32_t tok_block_crc(const uint8_t head[TOK_BLOCK_HEAD], const uint8_t *payload, size_t size)
 {
-    uLong crc = crc32_z(0, head, TOK_BLOCK_HEAD - 4);
-
-    return (uint32_t)(size ? crc32_z(crc, payload, size) : crc); /* zlib starts again at a NULL */
+    return tok_crc(tok_crc(0, head, TOK_BLOCK_HEAD - 4), payload, size);
 }
 
 /* ---- index and end ---------------------------------------------------------------------------------------------- */
@@ -95,7 +98,7 @@ void tok_end_encode(uint8_t bytes[TOK_END_SIZE], const struct tok_end_record *e)
     put_u64(bytes + 24, e->index_at);
     put_u64(bytes + 32, e->size);
     put_u32(bytes + 40, e->header_crc);
-    put_u32(bytes + 44, (uint32_t)crc32_z(0, bytes, TOK_END_SIZE - 4));
+    put_u32(bytes + 44, tok_crc(0, bytes, TOK_END_SIZE - 4));
 }
 
 int tok_end_decode(struct tok_end_record *e, const uint8_t bytes[TOK_END_SIZE])
@@ -105,7 +108,7 @@ int tok_end_decode(struct tok_end_record *e, const uint8_t bytes[TOK_END_SIZE])
                                  .header_crc = get_u32(bytes + 40)};
     if (get_u32(bytes) != TOK_TAG_END)
         return err_set(ERR_FORMAT, "no end record where one must be");
-    if (get_u32(bytes + 44) != (uint32_t)crc32_z(0, bytes, TOK_END_SIZE - 4))
+    if (get_u32(bytes + 44) != tok_crc(0, bytes, TOK_END_SIZE - 4))
         return err_set(ERR_FORMAT, "the end record is damaged (CRC)");
     if (get_u32(bytes + 4))
         return err_set(ERR_FORMAT, "reserved bits of the end record are set");
@@ -114,8 +117,9 @@ int tok_end_decode(struct tok_end_record *e, const uint8_t bytes[TOK_END_SIZE])
 
 /* ---- records ---------------------------------------------------------------------------------------------------- */
 
-int tok_scratch_init(struct tok_scratch *s, const struct tok_header *h)
+int tok_scratch_init(struct tok_scratch *s, const struct tok_header *h, bool borrow)
 {
+    s->borrow = borrow;
     s->text = h->kind & TOK_TEXT ? malloc(2 * (size_t)h->text_slots) : NULL;
     s->image = h->kind & TOK_IMAGE ? malloc(2 * (size_t)tok_image_count(h)) : NULL;
     if ((h->kind & TOK_TEXT && !s->text) || (h->kind & TOK_IMAGE && !s->image)) {
@@ -187,11 +191,21 @@ static uint8_t *put_tokens(uint8_t *to, const uint16_t *v, uint32_t n)
     return to + 2 * (size_t)n;
 }
 
-static const uint8_t *get_tokens(uint16_t *v, const uint8_t *from, uint32_t n)
+/* Are the bytes at p tokens in the machine's own order, at an even address? */
+static bool is_native(const uint8_t *p)
 {
+    static const uint16_t one = 1;
+
+    return *(const uint8_t *)&one == 1 && (uintptr_t)p % sizeof(uint16_t) == 0;
+}
+
+static const uint16_t *get_tokens(uint16_t *v, const uint8_t *from, uint32_t n, bool borrow)
+{
+    if (borrow && is_native(from))
+        return (const uint16_t *)(const void *)from;
     for (uint32_t i = 0; i < n; i++)
         v[i] = get_u16(from + 2 * (size_t)i);
-    return from + 2 * (size_t)n;
+    return v;
 }
 
 void tok_record_encode(uint8_t *to, const struct tok_record *r)
@@ -206,16 +220,15 @@ void tok_record_encode(uint8_t *to, const struct tok_record *r)
         to[r->key_size] = 0;
 }
 
-int tok_record_decode(struct tok_record *r, size_t *used, const uint8_t *bytes, size_t size,
-                      const struct tok_header *h, struct tok_scratch *s, uint64_t number)
+int tok_record_view(struct tok_record *r, size_t *used, const uint8_t *bytes, size_t size,
+                    const struct tok_header *h, struct tok_scratch *s, uint64_t number)
 {
-    const uint8_t *p;
+    const uint8_t *p = bytes + TOK_RECORD_HEAD;
 
     if (size < TOK_RECORD_HEAD)
         return err_set(ERR_FORMAT, "record %" PRIu64 " is not whole in its block", number);
     *r = (struct tok_record){.key = s->key, .key_size = get_u16(bytes), .variant = get_u32(bytes + 4),
-                             .text = s->text, .text_count = get_u16(bytes + 2),
-                             .image = s->image, .image_count = tok_image_count(h)};
+                             .text_count = get_u16(bytes + 2), .image_count = tok_image_count(h)};
     if (r->key_size < 1 || r->key_size > TOK_KEY_MAX)
         return err_set(ERR_FORMAT, "record %" PRIu64 ": a key of %u bytes, not 1..%d", number, r->key_size, TOK_KEY_MAX);
     if (h->kind & TOK_TEXT ? r->text_count >= h->text_slots : r->text_count > 0)
@@ -224,12 +237,26 @@ int tok_record_decode(struct tok_record *r, size_t *used, const uint8_t *bytes, 
     *used = tok_record_size(r);
     if (*used > size)
         return err_set(ERR_FORMAT, "record %" PRIu64 " is not whole in its block", number);
-    p = get_tokens(s->text, bytes + TOK_RECORD_HEAD, r->text_count);
-    p = get_tokens(s->image, p, r->image_count);
+    if (h->kind & TOK_TEXT)
+        r->text = get_tokens(s->text, p, r->text_count, s->borrow);
+    p += 2 * (size_t)r->text_count;
+    if (h->kind & TOK_IMAGE)
+        r->image = get_tokens(s->image, p, r->image_count, s->borrow);
+    p += 2 * (size_t)r->image_count;
     memcpy(s->key, p, r->key_size);
     s->key[r->key_size] = 0;
     if (r->key_size & 1 && p[r->key_size])
         return err_set(ERR_FORMAT, "record %" PRIu64 ": padding that is not zero", number);
+    return 0;
+}
+
+int tok_record_decode(struct tok_record *r, size_t *used, const uint8_t *bytes, size_t size,
+                      const struct tok_header *h, struct tok_scratch *s, uint64_t number)
+{
+    int rc = tok_record_view(r, used, bytes, size, h, s, number);
+
+    if (rc != 0)
+        return rc;
     if (tok_record_check(r, h) != 0)
         return err_set(ERR_FORMAT, "record %" PRIu64 ": %s", number, err_text());
     return 0;

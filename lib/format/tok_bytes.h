@@ -59,14 +59,18 @@ struct tok_end_record {
 
 /* Room for one record in the machine's own order. */
 struct tok_scratch {
+    bool borrow;                   /* tokens may stay in the bytes they are decoded from, where those are as the machine's own */
     uint16_t *text, *image;        /* owned */
     char key[TOK_KEY_MAX + 1];
 };
 
-must_check int tok_scratch_init(struct tok_scratch *s, const struct tok_header *h);
+must_check int tok_scratch_init(struct tok_scratch *s, const struct tok_header *h, bool borrow);
 void tok_scratch_fini(struct tok_scratch *s);
 
 uint32_t tok_image_count(const struct tok_header *h);
+
+/* zlib's CRC-32 of more bytes, from what it was before them; 0 at the start. */
+uint32_t tok_crc(uint32_t crc, const void *bytes, size_t size);
 
 /* ERR_ARG when a field is out of its range or a text is not clean. */
 must_check int tok_header_check(const struct tok_header *h);
@@ -94,7 +98,11 @@ must_check int tok_end_decode(struct tok_end_record *e, const uint8_t bytes[TOK_
 size_t tok_record_size(const struct tok_record *r);
 must_check int tok_record_check(const struct tok_record *r, const struct tok_header *h);
 void tok_record_encode(uint8_t *to, const struct tok_record *r);
-/* The record in bytes[0..size), copied to s; *used is what it takes.  number is for messages. */
+/* The record in bytes[0..size), its key (and, unless s borrows, its tokens) copied to s; *used is what it takes.  number is
+ * for messages.  Sizes are checked; neither the tokens nor the key's bytes are. */
+must_check int tok_record_view(struct tok_record *r, size_t *used, const uint8_t *bytes, size_t size,
+                               const struct tok_header *h, struct tok_scratch *s, uint64_t number);
+/* The same, and all is checked. */
 must_check int tok_record_decode(struct tok_record *r, size_t *used, const uint8_t *bytes, size_t size,
                                  const struct tok_header *h, struct tok_scratch *s, uint64_t number);
 

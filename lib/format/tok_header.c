@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -143,6 +142,9 @@ int tok_provenance_merge(struct tok_header *to, const char *lines)
     size_t used = to->provenance ? strlen(to->provenance) : 0;
     const char *next;
 
+    if (used >= sizeof more - 1 && strcmp(to->provenance + used - (sizeof more - 1), more) == 0)
+        return 0; /* it was said */
+
     for (const char *p = lines; p && *p; p = next) {
         const char *add = p, *end = strchr(p, '\n');
         size_t size;
@@ -157,8 +159,7 @@ int tok_provenance_merge(struct tok_header *to, const char *lines)
         if (used + size > PROVENANCE_KEEP) {
             add = more;
             size = sizeof more - 1;
-            if (has_line(to->provenance, more, size))
-                continue;
+            next = NULL;
         }
         if (!(text = realloc(to->provenance, used + size + 1)))
             return err_set(ERR_NOMEM, "no memory for provenance");
@@ -225,7 +226,7 @@ int tok_header_encode(uint8_t **bytes, struct tok_part *part, const struct tok_h
         memcpy(p + TOK_FIXED_SIZE, h->provenance, old);
     if (line)
         put_line(p + TOK_FIXED_SIZE + old, line);
-    part->crc = (uint32_t)crc32_z(0, p, part->size - 4);
+    part->crc = tok_crc(0, p, part->size - 4);
     put_u32(p + part->size - 4, part->crc);
     *bytes = p;
     return 0;
@@ -272,7 +273,7 @@ static int read_rest(char **provenance, struct tok_part *part, const uint8_t *fi
     else if ((size_t)got < rest)
         rc = err_set(ERR_TRUNCATED, "%s: ends inside the header", in->name);
     else if ((part->crc = get_u32(p + rest - 4)) !=
-             (uint32_t)crc32_z(crc32_z(0, fixed, TOK_FIXED_SIZE), p, rest - 4))
+             tok_crc(tok_crc(0, fixed, TOK_FIXED_SIZE), p, rest - 4))
         rc = err_set(ERR_FORMAT, "%s: the header is damaged (CRC)", in->name);
     for (size_t i = text; rc == 0 && i < rest - 4; i++)
         if (p[i])

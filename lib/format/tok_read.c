@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
@@ -77,7 +76,7 @@ int tok_open(struct tok_reader **to, const char *path)
     if (!r)
         return err_set(ERR_NOMEM, "no memory for a reader");
     if ((rc = in_open(&r->in, path)) != 0 || (rc = tok_header_read(&r->header, &r->part, &r->in)) != 0 ||
-        (rc = tok_scratch_init(&r->scratch, &r->header)) != 0) {
+        (rc = tok_scratch_init(&r->scratch, &r->header, true)) != 0) {
         tok_close(r);
         return rc;
     }
@@ -148,7 +147,7 @@ static int read_block(struct tok_reader *r, uint8_t head[TOK_BLOCK_HEAD])
     int rc;
 
     put_u64(place, r->offset - 4);
-    r->offsets_crc = (uint32_t)crc32_z(r->offsets_crc, place, sizeof place);
+    r->offsets_crc = tok_crc(r->offsets_crc, place, sizeof place);
     if ((rc = fill(r, head + 4, TOK_BLOCK_HEAD - 4)) != 0)
         return rc;
     if (tok_block_decode(&r->block, head, &r->header, r->part.shard) != 0)
@@ -195,14 +194,14 @@ static int read_index(struct tok_reader *r, uint8_t head[TOK_INDEX_HEAD])
         return bad(r, err_text());
     if (x.blocks != r->blocks || (r->blocks > 1 ? x.per_block != r->per_block : x.per_block < r->per_block))
         return bad(r, "the index does not count the blocks that are there");
-    crc = (uint32_t)crc32_z(0, head, TOK_INDEX_HEAD - 4);
+    crc = tok_crc(0, head, TOK_INDEX_HEAD - 4);
     for (uint64_t left = x.blocks; left;) {
         uint64_t n = left < sizeof piece / 8 ? left : sizeof piece / 8;
 
         if ((rc = fill(r, piece, 8 * (size_t)n)) != 0)
             return rc;
-        crc = (uint32_t)crc32_z(crc, piece, 8 * (size_t)n);
-        offsets = (uint32_t)crc32_z(offsets, piece, 8 * (size_t)n);
+        crc = tok_crc(crc, piece, 8 * (size_t)n);
+        offsets = tok_crc(offsets, piece, 8 * (size_t)n);
         left -= n;
     }
     if (crc != x.crc)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* tok_write.c -- writes streams and shards; where a block ends depends on the header alone, never on timing. */
+/* tok_write.c -- writes streams and shards; where a block ends depends on the header alone, never on timing.  Full blocks are
+ * written behind, while the next is filled.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "base/behind.h"
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
 
@@ -16,10 +18,11 @@ struct tok_writer {
     uint64_t records, blocks; /* in written blocks */
     uint32_t per_block;
 
-    uint8_t *payload;         /* owned; the block that is being filled */
-    size_t used, room;
+    struct behind *behind;    /* owned; NULL: no block was full yet, or all are written */
+    struct block block;       /* owned; the block that is being filled: head, table in shards, records */
+    size_t front;             /* bytes before the first record of a full block */
+    size_t used;              /* bytes of records */
     uint32_t count;           /* records in it */
-    uint32_t *start;          /* owned; [per_block], shards only: where each record begins in payload */
     uint64_t *block_at;       /* owned; [blocks], shards only: where each block begins in the file */
     size_t block_room;
 };
@@ -33,12 +36,20 @@ static int emit(struct tok_writer *w, const void *bytes, size_t size)
     return rc;
 }
 
+static int end_behind(struct tok_writer *w)
+{
+    struct behind *b = w->behind;
+
+    w->behind = NULL;
+    return behind_end(b);
+}
+
 void tok_drop(struct tok_writer *w)
 {
     if (!w)
         return;
-    free(w->payload);
-    free(w->start);
+    (void)!end_behind(w); /* what is given up need not be whole */
+    free(w->block.bytes);
     free(w->block_at);
     free(w);
 }
@@ -58,10 +69,7 @@ int tok_create(struct tok_writer **to, struct out *out, const struct tok_header 
     if ((rc = tok_header_encode(&bytes, &w->part, header, line, shard)) != 0)
         goto out;
     w->per_block = tok_block_records(header);
-    if (shard && !(w->start = malloc(sizeof *w->start * w->per_block))) {
-        rc = err_set(ERR_NOMEM, "no memory for a writer");
-        goto out;
-    }
+    w->front = TOK_BLOCK_HEAD + (shard ? 4 * (size_t)w->per_block : 0);
     rc = emit(w, bytes, w->part.size);
 out:
     free(bytes);
@@ -91,14 +99,17 @@ static void *grow(void *p, size_t *room, size_t need, size_t size)
     return p;
 }
 
-/* The table of a shard's block, in the file's byte order, in place of the offsets. */
-static size_t finish_table(struct tok_writer *w)
+/* The last block of a shard has a shorter table: its records move up, and so do the offsets. */
+static void close_gap(struct tok_writer *w)
 {
-    size_t size = w->part.shard ? 4 * (size_t)w->count : 0;
+    uint8_t *table = w->block.bytes + TOK_BLOCK_HEAD;
+    uint32_t gap = 4 * (w->per_block - w->count);
 
-    for (uint32_t i = 0; size && i < w->count; i++)
-        put_u32((uint8_t *)(w->start + i), (uint32_t)size + w->start[i]);
-    return size;
+    if (!w->part.shard || gap == 0)
+        return;
+    memmove(w->block.bytes + w->front - gap, w->block.bytes + w->front, w->used);
+    for (uint32_t i = 0; i < w->count; i++)
+        put_u32(table + 4 * (size_t)i, get_u32(table + 4 * (size_t)i) - gap);
 }
 
 static int note_block(struct tok_writer *w)
@@ -114,25 +125,32 @@ static int note_block(struct tok_writer *w)
     return 0;
 }
 
-static int flush_block(struct tok_writer *w)
+/* A short stream needs no thread. */
+static int give_block(struct tok_writer *w, size_t size)
 {
-    static const uint8_t zero[TOK_ALIGN];
-    uint8_t head[TOK_BLOCK_HEAD];
-    size_t table = finish_table(w), size = table + w->used, pad = 0;
-    struct tok_block b;
-    uint32_t crc;
     int rc;
 
-    if (w->part.shard)
-        pad = (TOK_ALIGN - (TOK_BLOCK_HEAD + size) % TOK_ALIGN) % TOK_ALIGN;
-    b = (struct tok_block){.count = w->count, .first = w->records, .size = (uint32_t)(size + pad)};
+    if (w->count < w->per_block && !w->behind)
+        return emit(w, w->block.bytes, size);
+    if ((!w->behind && (rc = behind_create(&w->behind, w->out)) != 0) || (rc = behind_write(w->behind, &w->block, size)) != 0)
+        return rc;
+    w->offset += size;
+    return 0;
+}
+
+static int flush_block(struct tok_writer *w)
+{
+    size_t size = TOK_BLOCK_HEAD + (w->part.shard ? 4 * (size_t)w->count : 0) + w->used;
+    size_t pad = w->part.shard ? (TOK_ALIGN - size % TOK_ALIGN) % TOK_ALIGN : 0;
+    struct tok_block b = {.count = w->count, .first = w->records, .size = (uint32_t)(size + pad - TOK_BLOCK_HEAD)};
+    uint8_t *head = w->block.bytes;
+    int rc;
+
+    close_gap(w);
+    memset(head + size, 0, pad);
     tok_block_encode(head, &b);
-    crc = tok_block_crc(head, (const uint8_t *)w->start, table);
-    crc = (uint32_t)crc32_z(crc32_z(crc, w->payload, w->used), zero, pad);
-    put_u32(head + TOK_BLOCK_HEAD - 4, crc);
-    if ((rc = note_block(w)) != 0 || (rc = emit(w, head, sizeof head)) != 0 ||
-        (table && (rc = emit(w, w->start, table)) != 0) || (rc = emit(w, w->payload, w->used)) != 0 ||
-        (rc = emit(w, zero, pad)) != 0)
+    put_u32(head + TOK_BLOCK_HEAD - 4, tok_block_crc(head, head + TOK_BLOCK_HEAD, b.size));
+    if ((rc = note_block(w)) != 0 || (rc = give_block(w, size + pad)) != 0)
         return rc;
     w->records += w->count;
     w->blocks++;
@@ -150,12 +168,12 @@ int tok_put(struct tok_writer *w, const struct tok_record *record)
     if ((rc = tok_record_check(record, &w->header)) != 0)
         return rc;
     size = tok_record_size(record);
-    if (!(more = grow(w->payload, &w->room, w->used + size, 1)))
+    if (!(more = grow(w->block.bytes, &w->block.room, w->front + w->used + size + TOK_ALIGN, 1)))
         return ERR_NOMEM;
-    w->payload = more;
+    w->block.bytes = more;
     if (w->part.shard)
-        w->start[w->count] = (uint32_t)w->used;
-    tok_record_encode(w->payload + w->used, record);
+        put_u32(more + TOK_BLOCK_HEAD + 4 * (size_t)w->count, (uint32_t)(w->front - TOK_BLOCK_HEAD + w->used));
+    tok_record_encode(more + w->front + w->used, record);
     w->used += size;
     return ++w->count == w->per_block ? flush_block(w) : 0;
 }
@@ -175,9 +193,9 @@ static int write_index(struct tok_writer *w)
         put_u64((uint8_t *)(w->block_at + i), at);
     }
     tok_index_encode(head, &x);
-    crc = (uint32_t)crc32_z(0, head, sizeof head - 4);
+    crc = tok_crc(0, head, sizeof head - 4);
     if (w->blocks)
-        crc = (uint32_t)crc32_z(crc, (const uint8_t *)w->block_at, 8 * (size_t)w->blocks);
+        crc = tok_crc(crc, (const uint8_t *)w->block_at, 8 * (size_t)w->blocks);
     put_u32(head + TOK_INDEX_HEAD - 4, crc);
     if ((rc = emit(w, head, sizeof head)) != 0 || w->blocks == 0)
         return rc;
@@ -190,7 +208,7 @@ static int finish(struct tok_writer *w)
     uint8_t bytes[TOK_END_SIZE];
     int rc;
 
-    if (w->count && (rc = flush_block(w)) != 0)
+    if ((w->count && (rc = flush_block(w)) != 0) || (rc = end_behind(w)) != 0)
         return rc;
     if (w->part.shard) {
         e.index_at = w->offset;

@@ -24,8 +24,7 @@ enum image_kind image_kind(const uint8_t *bytes, size_t size)
     return IMAGE_UNKNOWN;
 }
 
-/* Say what it is, where that is easy to see. */
-static int refuse_unknown(const uint8_t *bytes, size_t size)
+int decode_unknown(const uint8_t *bytes, size_t size)
 {
     static const struct { const char *magic; size_t at; const char *name; } known[] = {
         {"GIF8", 0, "a GIF picture"},       {"BM", 0, "a BMP picture"},    {"II*", 0, "a TIFF picture"},
@@ -45,18 +44,30 @@ static int refuse_unknown(const uint8_t *bytes, size_t size)
     return err_set(ERR_FORMAT, "not a PNG, JPEG, WebP or PNM picture");
 }
 
-int decode_init(struct image *out, const char *name, int64_t width, int64_t height, const struct image_limits *limits)
+int decode_check(const char *name, int64_t width, int64_t height, const struct image_limits *limits)
 {
-    *out = (struct image){0};
     if (width < 1 || height < 1)
         return err_set(ERR_FORMAT, "%s: a picture of %" PRId64 "x%" PRId64, name, width, height);
     if (width > IMAGE_SIDE_MAX || height > IMAGE_SIDE_MAX || width > limits->pixels / height)
         return err_set(ERR_LIMIT, "%s: %" PRId64 "x%" PRId64 " is more than %" PRId64 " pixels", name, width, height,
                        limits->pixels);
-    return image_init(out, width, height);
+    return 0;
+}
+
+int decode_init(struct image *out, const char *name, int64_t width, int64_t height, const struct image_limits *limits)
+{
+    int rc = decode_check(name, width, height, limits);
+
+    *out = (struct image){0};
+    return rc == 0 ? image_init(out, width, height) : rc;
 }
 
 int image_decode(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits)
+{
+    return image_decode_least(out, bytes, size, limits, 0);
+}
+
+int image_decode_least(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits, int64_t least)
 {
     struct image_limits l = {limits && limits->pixels ? limits->pixels : IMAGE_PIXELS_MAX,
                              limits && limits->bytes ? limits->bytes : IMAGE_BYTES_MAX};
@@ -71,7 +82,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t size, const str
         rc = decode_png(out, &orientation, bytes, size, &l);
         break;
     case IMAGE_JPEG:
-        rc = decode_jpeg(out, &orientation, bytes, size, &l);
+        rc = decode_jpeg(out, &orientation, bytes, size, &l, least);
         break;
     case IMAGE_WEBP:
         rc = decode_webp(out, &orientation, bytes, size, &l);
@@ -80,7 +91,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t size, const str
         rc = decode_pnm(out, bytes, size, &l);
         break;
     case IMAGE_UNKNOWN:
-        rc = refuse_unknown(bytes, size);
+        rc = decode_unknown(bytes, size);
         break;
     }
     if (rc != 0 || orientation == 1)
@@ -227,20 +238,41 @@ static int pnm_binary(struct image *out, struct pnm *p, int kind, int64_t most)
     return 0;
 }
 
+/* Up to the pixels. */
+static int pnm_header(struct pnm *p, int kind, int64_t *width, int64_t *height, int64_t *most)
+{
+    *width = pnm_number(p, INT32_MAX);
+    *height = *width < 0 ? -1 : pnm_number(p, INT32_MAX);
+    *most = 1;
+    if (*height >= 0 && kind != 1 && kind != 4)
+        *most = pnm_number(p, 65535);
+    if (*width < 0 || *height < 0 || *most < 1)
+        return err_set(ERR_FORMAT, "PNM: width, height or largest value is missing or wrong");
+    if (kind >= 4 && (p->at == p->end || !(*p->at == ' ' || (*p->at >= '\t' && *p->at <= '\r'))))
+        return err_set(ERR_FORMAT, "PNM: no space behind the header");
+    p->at += kind >= 4;
+    return 0;
+}
+
+int probe_pnm(struct image_size *out, const uint8_t *bytes, size_t size)
+{
+    struct pnm p = {bytes + 2, bytes + size};
+    int64_t width, height, most;
+    int rc = pnm_header(&p, bytes[1] - '0', &width, &height, &most);
+
+    *out = (struct image_size){(int32_t)width, (int32_t)height};
+    return rc;
+}
+
 int decode_pnm(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits)
 {
     struct pnm p = {bytes + 2, bytes + size};
     int kind = bytes[1] - '0', rc;
-    int64_t width = pnm_number(&p, INT32_MAX), height = width < 0 ? -1 : pnm_number(&p, INT32_MAX), most = 1;
+    int64_t width, height, most;
 
-    if (height >= 0 && kind != 1 && kind != 4)
-        most = pnm_number(&p, 65535);
-    if (width < 0 || height < 0 || most < 1)
-        return err_set(ERR_FORMAT, "PNM: width, height or largest value is missing or wrong");
-    if (kind >= 4 && (p.at == p.end || !(*p.at == ' ' || (*p.at >= '\t' && *p.at <= '\r'))))
-        return err_set(ERR_FORMAT, "PNM: no space behind the header");
-    p.at += kind >= 4;
-    if ((rc = decode_init(out, "PNM", width, height, limits)) != 0)
+    *out = (struct image){0};
+    if ((rc = pnm_header(&p, kind, &width, &height, &most)) != 0 ||
+        (rc = decode_init(out, "PNM", width, height, limits)) != 0)
         return rc;
     rc = kind < 4 ? pnm_text(out, &p, kind, most) : pnm_binary(out, &p, kind, most);
     if (rc != 0)

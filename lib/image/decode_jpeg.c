@@ -85,9 +85,20 @@ static int read_rows(struct reader *r, struct image *out)
     return 0;
 }
 
+/* The strongest of the reductions that libjpeg-turbo has fast code for. */
+static void choose_scale(struct jpeg_decompress_struct *jpeg, int64_t least)
+{
+    for (jpeg->scale_num = 1, jpeg->scale_denom = 8; jpeg->scale_denom > 1; jpeg->scale_denom /= 2) {
+        jpeg_calc_output_dimensions(jpeg);
+        if (least > 0 && jpeg->output_width >= least && jpeg->output_height >= least)
+            return;
+    }
+    jpeg_calc_output_dimensions(jpeg);
+}
+
 /* Everything that libjpeg may leave by longjmp. */
 static int read_picture(struct reader *r, struct image *out, int *orientation, const uint8_t *bytes, size_t size,
-                        const struct image_limits *limits)
+                        const struct image_limits *limits, int64_t least)
 {
     int rc;
 
@@ -100,7 +111,10 @@ static int read_picture(struct reader *r, struct image *out, int *orientation, c
     if (jpeg_read_header(&r->jpeg, TRUE) != JPEG_HEADER_OK)
         return err_set(ERR_FORMAT, "JPEG: no picture");
     *orientation = orientation_of(&r->jpeg);
-    if ((rc = decode_init(out, "JPEG", r->jpeg.image_width, r->jpeg.image_height, limits)) != 0)
+    if ((rc = decode_check("JPEG", r->jpeg.image_width, r->jpeg.image_height, limits)) != 0)
+        return rc;
+    choose_scale(&r->jpeg, least);
+    if ((rc = image_init(out, r->jpeg.output_width, r->jpeg.output_height)) != 0)
         return rc;
     r->jpeg.out_color_space = r->jpeg.jpeg_color_space == JCS_CMYK || r->jpeg.jpeg_color_space == JCS_YCCK
                                   ? JCS_CMYK : JCS_RGB;
@@ -111,7 +125,8 @@ static int read_picture(struct reader *r, struct image *out, int *orientation, c
     return 0;
 }
 
-int decode_jpeg(struct image *out, int *orientation, const uint8_t *bytes, size_t size, const struct image_limits *limits)
+int decode_jpeg(struct image *out, int *orientation, const uint8_t *bytes, size_t size, const struct image_limits *limits,
+                int64_t least)
 {
     struct reader *r = calloc(1, sizeof *r);
     int rc;
@@ -125,7 +140,7 @@ int decode_jpeg(struct image *out, int *orientation, const uint8_t *bytes, size_
     r->errors.error_exit = on_error;
     r->errors.emit_message = on_message;
     r->progress.progress_monitor = on_progress;
-    rc = read_picture(r, out, orientation, bytes, size, limits);
+    rc = read_picture(r, out, orientation, bytes, size, limits, least);
     jpeg_destroy_decompress(&r->jpeg);
     free(r->row);
     free(r);

@@ -10,6 +10,8 @@
 
 #include <png.h>
 
+static const uint8_t end_crc[4] = {0xAE, 0x42, 0x60, 0x82}; /* of IEND, always empty; some libpng do not check it */
+
 struct reader {
     const uint8_t *bytes; /* borrowed */
     size_t size, at;
@@ -98,6 +100,8 @@ static int read_picture(struct reader *r, struct image *out, int *orientation, c
         return err_set(ERR_NOMEM, "PNG: no memory for %dx%d", out->width, out->height);
     read_rows(r, out, passes, alpha);
     png_read_end(r->png, r->info);
+    if (memcmp(r->bytes + r->at - sizeof end_crc, end_crc, sizeof end_crc) != 0)
+        return err_set(ERR_FORMAT, "PNG: IEND: CRC error");
     *orientation = orientation_of(r);
     return 0;
 }

@@ -99,18 +99,38 @@ static int read_animation(struct image *out, const uint8_t *bytes, size_t size)
     return rc;
 }
 
+static int read_features(WebPBitstreamFeatures *features, const uint8_t *bytes, size_t size)
+{
+    VP8StatusCode status;
+
+    if ((uint64_t)get_u32(bytes + 4) + 8 > size) /* libwebp shows what there is of a file cut short near its end */
+        return err_set(ERR_FORMAT, "WebP: the file ends too early");
+    if ((status = WebPGetFeatures(bytes, size, features)) != VP8_STATUS_OK)
+        return err_set(ERR_FORMAT, "WebP: %s", status_text(status));
+    return 0;
+}
+
+int probe_webp(struct image_size *out, int *orientation, const uint8_t *bytes, size_t size)
+{
+    WebPBitstreamFeatures features;
+    int rc = read_features(&features, bytes, size);
+
+    if (rc != 0)
+        return rc;
+    *out = (struct image_size){features.width, features.height};
+    *orientation = orientation_of(bytes, size);
+    return 0;
+}
+
 int decode_webp(struct image *out, int *orientation, const uint8_t *bytes, size_t size, const struct image_limits *limits)
 {
     WebPBitstreamFeatures features;
-    VP8StatusCode status;
     int rc;
 
     *out = (struct image){0};
     *orientation = 1;
-    if ((uint64_t)get_u32(bytes + 4) + 8 > size) /* libwebp shows what there is of a file cut short near its end */
-        return err_set(ERR_FORMAT, "WebP: the file ends too early");
-    if ((status = WebPGetFeatures(bytes, size, &features)) != VP8_STATUS_OK)
-        return err_set(ERR_FORMAT, "WebP: %s", status_text(status));
+    if ((rc = read_features(&features, bytes, size)) != 0)
+        return rc;
     if ((rc = decode_init(out, "WebP", features.width, features.height, limits)) != 0)
         return rc;
     rc = features.has_animation ? read_animation(out, bytes, size) : read_still(out, bytes, size, features.has_alpha);

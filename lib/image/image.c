@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* image.c -- memory, crops and turns. */
-#include "image/image.h"
+#include "image/resize.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,6 +36,17 @@ int image_crop(struct image *out, const struct image *in, int64_t x, int64_t y, 
         return rc;
     for (int64_t row = 0; row < height; row++)
         memcpy(out->rgb + 3 * row * width, in->rgb + 3 * ((y + row) * in->width + x), 3 * (size_t)width);
+    return 0;
+}
+
+int resize_check(int64_t width, int64_t height, const struct image_box *box)
+{
+    if (width < 1 || height < 1 || width > IMAGE_SIDE_MAX || height > IMAGE_SIDE_MAX)
+        return err_set(ERR_ARG, "cannot resize to %" PRId64 "x%" PRId64, width, height);
+    if (box->x < 0 || box->y < 0 || box->width < 1 || box->height < 1 || box->x > width - box->width ||
+        box->y > height - box->height)
+        return err_set(ERR_ARG, "%" PRId64 "x%" PRId64 " at %" PRId64 ",%" PRId64 " leaves the picture of %" PRId64 "x%" PRId64,
+                       box->width, box->height, box->x, box->y, width, height);
     return 0;
 }
 

@@ -50,6 +50,20 @@ enum image_kind image_kind(const uint8_t *bytes, size_t size);
  * limits NULL: the defaults.  They are checked before anything of the picture's size is allocated. */
 must_check int image_decode(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits);
 
+/* The same, but a JPEG may come out at 1/2, 1/4 or 1/8 of its size, the smallest whose shorter side still has `least` pixels
+ * (least 0: full size): libjpeg leaves the high frequencies out, which saves time and memory.  Sizes are rounded up. */
+must_check int image_decode_least(struct image *out, const uint8_t *bytes, size_t size, const struct image_limits *limits,
+                                  int64_t least);
+
+struct image_size {
+    int32_t width, height; /* 1..IMAGE_SIDE_MAX */
+};
+
+/* The size that image_decode would give, orientation applied, from headers alone: nothing is decoded or allocated, and no
+ * limit of pixels or bytes is kept.  A picture whose header is whole may still be damaged or cut further on.
+ * ERR_FORMAT: *out is unspecified. */
+must_check int image_probe(struct image_size *out, const uint8_t *bytes, size_t size);
+
 struct image_text {
     const char *key;   /* 1 to 79 printable ASCII characters: "Description" */
     const char *value; /* UTF-8 */
@@ -74,6 +88,10 @@ must_check int image_orient(struct image *out, const struct image *in, int orien
 
 /* ---- resize ----------------------------------------------------------------------------------------------------- */
 
+struct image_box {
+    int64_t x, y, width, height; /* pixels */
+};
+
 /* Area resampling.  Along each axis output i is the mean of the input over [i*s, (i+1)*s), where input pixel j covers
  * [j, j+1) and the last one goes on for ever:
  *
@@ -89,5 +107,12 @@ must_check int image_resize_area(struct image *out, const struct image *in, int6
  * gives: 22-bit fixed-point weights, along x first, 8 bits between the two passes.  (From version 13 Pillow goes along y
  * first where that is cheaper; this is the order of the versions up to 12, which the published demo ran on.) */
 must_check int image_resize_lanczos(struct image *out, const struct image *in, int64_t width, int64_t height);
+
+/* The same of the part `from` of the input, and of the result only what lies in `box`, which costs no more than that.
+ * ERR_ARG where a box does not lie inside. */
+must_check int image_resize_area_box(struct image *out, const struct image *in, const struct image_box *from, int64_t width,
+                                     int64_t height, bool align_corners, const struct image_box *box);
+must_check int image_resize_lanczos_box(struct image *out, const struct image *in, int64_t width, int64_t height,
+                                        const struct image_box *box);
 
 #endif

@@ -42,7 +42,7 @@ static int prepare_bytes(const struct pool *p, uint8_t *rgb, const char *key, ui
 {
     struct rng rng = {p->o.seed, RNG_CROP};
     struct image whole, part = {0};
-    int rc = image_decode(&whole, bytes, size, NULL);
+    int rc = image_decode_least(&whole, bytes, size, &p->o.limits, p->o.full_decode ? 0 : prepare_least(p->o.size, p->o.how));
 
     if (rc == 0)
         rc = image_prepare(&part, &whole, p->o.size, p->o.how, p->o.flip, rng, prepare_step(key, visit));
@@ -209,7 +209,7 @@ static int take_group(struct pool *p, int64_t first, const char *source, struct 
         struct entry *e = &p->entry[i];
 
         if (rc == 0 && e->code != 0)
-            rc = p->o.keep_going && e->code != ERR_NOMEM ? rejects_add(rejects, source, e->key, e->problem)
+            rc = p->o.keep_going && e->code != ERR_NOMEM ? rejects_add_pair(rejects, source, e->key, e->problem)
                                                          : err_set(e->code, "%s: %s: %s", source, e->key, e->problem);
         if (e->code != 0 || rc != 0 || (rc = settle(p, e)) != 0)
             entry_fini(e);
@@ -225,10 +225,12 @@ static int read_source(struct pool *p, const char *source, struct rejects *rejec
     int64_t first = p->count;
     struct pairs *pairs;
     struct pair pair;
-    int rc = pairs_open(&pairs, source, PAIRS_PICTURE), got = 0;
+    int rc = pairs_open(&pairs, source, PAIRS_PICTURE | (p->o.keep_going ? PAIRS_GO_ON : 0)), got = 0;
 
     if (rc != 0)
         return rc;
+    if (p->o.limits.bytes)
+        pairs_limit(pairs, p->o.limits.bytes);
     while (rc == 0 && (got = pairs_next(pairs, &pair)) > 0) {
         rc = add_entry(p, &pair);
         if (rc == 0 && p->count - first == GROUP) {

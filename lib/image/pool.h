@@ -25,6 +25,8 @@ struct pool_options {
     uint64_t seed;       /* of crops and mirror images */
     size_t memory;       /* bytes; 0: POOL_MEMORY */
     bool keep_going;
+    bool full_decode;    /* decode JPEG in full also where prepare_least would let it be smaller */
+    struct image_limits limits;
 };
 
 struct pool;

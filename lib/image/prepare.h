@@ -33,6 +33,9 @@
 
 enum prepare { PREPARE_TRAIN, PREPARE_PRIOR, PREPARE_EVAL };
 
+/* How small a picture's shorter side may be decoded before image_prepare: 0: not at all, for the listings are exact. */
+int64_t prepare_least(int64_t size, enum prepare how);
+
 /* The step of a picture's draws; visit counts the times that this key was drawn before (epoch, or crop number). */
 uint64_t prepare_step(const char *key, uint64_t visit);
 

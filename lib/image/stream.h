@@ -4,10 +4,13 @@
  * crops 0: one picture a record, PREPARE_EVAL.  crops N: N pictures a record, PREPARE_PRIOR, variants 0..N-1, whose crops
  * depend on seed, key and variant alone.
  *
- * Memory   constant: a batch of encoded and of prepared pictures
+ * One thread reads the next batch while the caller works with this one, so that whoever writes into our pipe can work too.
+ *
+ * Memory   constant: two batches of encoded pictures, one of prepared ones
  * Order    as the sources stand, variants of a record together
  * Errors   of a record (it has a problem, image_decode, image_prepare): with its source and key, or with keep_going an entry
- *          of the rejects; of a source: final
+ *          of the rejects; of a source: final, after the
+ *          records that were complete before it, or with keep_going a reject with key ""
  */
 #ifndef IMAGE_STREAM_H
 #define IMAGE_STREAM_H
@@ -21,6 +24,8 @@ struct stream_options {
     int64_t batch;   /* pictures at once, at least; a record's crops stay together */
     uint64_t seed;
     bool keep_going;
+    bool full_decode; /* decode JPEG in full also where prepare_least would let it be smaller */
+    struct image_limits limits;
 };
 
 struct stream_batch {

@@ -154,7 +154,7 @@ static int add_words(struct trainer *t, struct word_runs *words, uint64_t min_wo
 
     for (uint16_t i = 0; i < 256; i++)
         id[(uint8_t)t->bytes[i]] = i;
-    while ((rc = runs_next(words, &word)) > 0)
+    while ((rc = word_runs_next(words, &word)) > 0)
         if (word.count >= min_word && (rc = add_word(t, &word, id)) != 0)
             return rc;
     return rc;

@@ -179,7 +179,7 @@ static int open_next(struct captions *c)
     c->line = 0;
     c->start = c->end = 0;
     if ((c->form & CAPTIONS_PAIRS) || pairs_is_source(path))
-        return pairs_open(&c->pairs, path, PAIRS_CAPTION);
+        return pairs_open(&c->pairs, path, PAIRS_CAPTION | (c->form & CAPTIONS_GO_ON ? PAIRS_GO_ON : 0));
     return in_open(&c->in, path);
 }
 

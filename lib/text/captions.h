@@ -18,7 +18,8 @@
 enum captions_form {
     CAPTIONS_KEYED = 1,   /* lines are "key TAB caption" */
     CAPTIONS_ESCAPED = 2, /* captions of lines are escaped (text/escape.h) */
-    CAPTIONS_PAIRS = 4    /* every source is a pair source, also "-" */
+    CAPTIONS_PAIRS = 4,   /* every source is a pair source, also "-" */
+    CAPTIONS_GO_ON = 8    /* a pair source that is cut off or damaged ends with a caption of key "" and a problem */
 };
 
 struct caption { /* all borrowed until the next call */

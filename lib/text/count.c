@@ -90,10 +90,10 @@ static int spill(struct worker *w)
 
     if (w->words.count == 0)
         return 0;
-    if ((rc = run_write(&run, &w->words, w->to->kind)) != 0)
+    if ((rc = word_run_write(&run, &w->words, w->to->kind)) != 0)
         return fail(w, rc);
 #pragma omp critical(count_spill)
-    rc = runs_add(w->to, run);
+    rc = word_runs_add(w->to, run);
     return rc ? fail(w, rc) : 0;
 }
 
@@ -106,10 +106,10 @@ static int add_word(struct worker *w, const char *text, size_t size)
         return 0;
     if ((rc = spill(w)) != 0 || words_add(&w->words, text, size, 1) == 0)
         return rc;
-    if ((rc = run_write_word(&run, (struct word){text, size, 1}, w->to->kind)) != 0) /* longer than a table */
+    if ((rc = word_run_write_word(&run, (struct word){text, size, 1}, w->to->kind)) != 0) /* longer than a table */
         return fail(w, rc);
 #pragma omp critical(count_spill)
-    rc = runs_add(w->to, run);
+    rc = word_runs_add(w->to, run);
     return rc ? fail(w, rc) : 0;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "text/split.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <utf8proc.h>
@@ -25,7 +23,7 @@ int split_find(const char *name)
     return -1;
 }
 
-static bool is_space(int32_t c)
+bool split_is_space(int32_t c)
 {
     return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
            c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
@@ -33,7 +31,7 @@ static bool is_space(int32_t c)
 
 static enum kind kind_of(int32_t c)
 {
-    if (is_space(c))
+    if (split_is_space(c))
         return SPACE;
     switch (utf8proc_category(c)) {
     case UTF8PROC_CATEGORY_LU:

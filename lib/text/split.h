@@ -14,7 +14,9 @@
 #ifndef TEXT_SPLIT_H
 #define TEXT_SPLIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum split { SPLIT_DALLE, SPLIT_GPT2, SPLIT_COUNT };
 
@@ -26,5 +28,8 @@ int split_find(const char *name);
 
 /* The end of the piece that starts at text + at; at < size. */
 size_t split_next(enum split split, const char *text, size_t size, size_t at);
+
+/* Unicode's White_Space. */
+bool split_is_space(int32_t point);
 
 #endif

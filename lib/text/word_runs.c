@@ -7,7 +7,7 @@
 
 #include "text/normalise.h"
 
-void runs_fini(struct word_runs *r)
+void word_runs_fini(struct word_runs *r)
 {
     for (int i = 0; i < r->count; i++)
         words_in_close(r->run[i].in);
@@ -59,7 +59,7 @@ static int reopen(struct words_in **run, struct out *out)
     return rc;
 }
 
-int run_write(struct words_in **run, struct words *words, struct words_kind kind)
+int word_run_write(struct words_in **run, struct words *words, struct words_kind kind)
 {
     struct words_out w = {0};
     struct out out;
@@ -80,7 +80,7 @@ int run_write(struct words_in **run, struct words *words, struct words_kind kind
     return rc;
 }
 
-int run_write_word(struct words_in **run, struct word word, struct words_kind kind)
+int word_run_write_word(struct words_in **run, struct word word, struct words_kind kind)
 {
     struct words_out w = {0};
     struct out out;
@@ -106,7 +106,7 @@ static int merge_all(struct word_runs *r)
     if ((rc = temporary(&out)) != 0)
         return rc;
     r->captions = 0;
-    if ((rc = runs_write(r, &out)) == 0 && (rc = reopen(&r->run[0].in, &out)) == 0)
+    if ((rc = word_runs_write(r, &out)) == 0 && (rc = reopen(&r->run[0].in, &out)) == 0)
         r->count = 1;
     r->captions = captions;
     r->reading = false;
@@ -116,7 +116,7 @@ static int merge_all(struct word_runs *r)
 
 /* ---- many as one ---------------------------------------------------------------------------------------------------- */
 
-int runs_add(struct word_runs *r, struct words_in *run)
+int word_runs_add(struct word_runs *r, struct words_in *run)
 {
     int rc;
 
@@ -126,15 +126,15 @@ int runs_add(struct word_runs *r, struct words_in *run)
                      run->kind.how & NORMALISE_LOWER ? " lower" : "", split_name[r->kind.split],
                      r->kind.how & NORMALISE_NFC ? " nfc" : "", r->kind.how & NORMALISE_LOWER ? " lower" : "");
     else
-        rc = r->count == RUNS_MAX ? merge_all(r) : 0;
+        rc = r->count == WORD_RUNS_MAX ? merge_all(r) : 0;
     if (rc == 0)
-        r->run[r->count++] = (struct run){.in = run};
+        r->run[r->count++] = (struct word_run){.in = run};
     else
         words_in_close(run);
     return rc;
 }
 
-int runs_add_file(struct word_runs *r, const char *path, bool adopt)
+int word_runs_add_file(struct word_runs *r, const char *path, bool adopt)
 {
     struct words_in *run;
     int rc = words_in_open(&run, path, NULL);
@@ -143,12 +143,12 @@ int runs_add_file(struct word_runs *r, const char *path, bool adopt)
         return rc;
     if (adopt)
         r->kind = run->kind;
-    return runs_add(r, run);
+    return word_runs_add(r, run);
 }
 
 static void sift(struct word_runs *r, int i)
 {
-    struct run moved = r->run[i];
+    struct word_run moved = r->run[i];
     int child;
 
     for (; (child = 2 * i + 1) < r->count; i = child) {
@@ -205,7 +205,7 @@ static int keep_text(struct word_runs *r, struct word *word)
     return 0;
 }
 
-int runs_next(struct word_runs *r, struct word *word)
+int word_runs_next(struct word_runs *r, struct word *word)
 {
     uint64_t count = 0;
     int rc;
@@ -230,7 +230,7 @@ int runs_next(struct word_runs *r, struct word *word)
     return 1;
 }
 
-int runs_write(struct word_runs *r, struct out *out)
+int word_runs_write(struct word_runs *r, struct out *out)
 {
     struct words_out w = {0};
     struct word word;
@@ -238,7 +238,7 @@ int runs_write(struct word_runs *r, struct out *out)
 
     if ((rc = words_out_start(&w, out, r->kind)) != 0)
         goto out;
-    while ((rc = runs_next(r, &word)) > 0)
+    while ((rc = word_runs_next(r, &word)) > 0)
         if ((rc = words_put(&w, word)) != 0)
             goto out;
     if (rc == 0)

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Run every benchmark program; each prints its own table.  BUILD: the build folder.
+# Run every benchmark program; each prints its own table.  BUILD: the build folder.  PYTHON: one with the peers' packages.
+# A program with a script of its name beside it is run by that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 for source in tests/bench/*.c; do
     name=$(basename "$source" .c)
     echo "== $name"
-    "${BUILD:-build}/tests/bench/$name"
+    if [ -e "tests/bench/$name.py" ]; then "${PYTHON:-python3}" "tests/bench/$name.py"
+    else "${BUILD:-build}/tests/bench/$name"; fi
 done

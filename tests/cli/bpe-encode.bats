@@ -87,6 +87,19 @@ ids() { # key:ids of each record
     [ "$(wc -l < r.jsonl)" = 4 ]
 }
 
+@test "bpe-encode: captions of one key that follow each other are its variants, and none is lost in a shard" {
+    printf 'a\tan\na\tanan\nb\tan\na\tn\nb\tn\nb\ta\n' > c.tsv
+    bpe-encode -m "$M" --keyed c.tsv | tok-dump | jq -r 'select(has("key")) | .key + (.variant | tostring)' | paste -sd' ' > got
+    [ "$(cat got)" = "a0 a1 b0 a0 b0 b1" ]
+    printf 'a\tan\na\t%s\na\tn\n' "$(head -c 5000 /dev/zero | tr '\0' ' ')" > c.tsv # one is left out: no gap
+    bpe-encode -q -m "$M" --keyed -k --long drop c.tsv | tok-dump | jq -s -e 'map(.variant) == [null, 0, 1]'
+    printf 'a\tan\na\tanan\nb\tan\n' | bpe-encode -m "$M" --keyed > text.tok
+    { echo '{"armchair":"tok","kind":"image","image_vocab":512,"grid":[1,1]}'
+        for key in b a; do for v in 0 1 2; do echo '{"key":"'$key'","variant":'$v',"image":['$v']}'; done; done; } | tok-load > image.tok
+    shard-pack --text text.tok --image image.tok | tok-dump | jq -rs 'map(select(has("key"))) | map(.key + (.variant | tostring)) | sort | join(" ")' > got
+    [ "$(cat got)" = "a0 a1 a2 a3 a4 a5 b0 b1 b2" ]
+}
+
 @test "bpe-encode: pair archives" {
     mkdir p
     echo an > p/0001.txt
@@ -115,6 +128,23 @@ ids() { # key:ids of each record
     ids --slots 4 --long error -k c.txt 2> words | wc -l | grep -qx 1
     [ "$(cat words)" = "bpe-encode: 1 records left out" ]
     ids --slots 1 c.txt 2> /dev/null | cmp - <(printf '1:\n2:\n')
+}
+
+@test "bpe-encode: --summary counts, once all is done" {
+    printf '123\n12345\n\377\n' > c.txt
+    counts() {
+        bpe-encode -q -k -m "$M" --slots 4 --summary s.json -o x.tok "$@" c.txt
+        jq -r '[.program, .records, .written, .left_out, .cut, (.seconds | . >= 0 and . < 60)] | @tsv' s.json
+    }
+    [ "$(counts)" = $'bpe-encode\t3\t2\t1\t1\ttrue' ]
+    [ "$(counts --long drop)" = $'bpe-encode\t3\t1\t2\t0\ttrue' ]
+    rm s.json
+    run bpe-encode -m "$M" --summary s.json -o x.tok c.txt
+    [ "$status" = 1 ]
+    [ ! -e s.json ]
+    run bpe-encode -k -m "$M" --summary /dev/full -o x.tok c.txt
+    [ "$status" = 1 ]
+    [[ "$output" == *"/dev/full: "* ]]
 }
 
 @test "bpe-encode: captions that are not UTF-8 stop it, or are left out with -k" {

@@ -80,8 +80,13 @@ encode() { dvae-encode -q -j1 -m "$M" "$@"; }
     [[ "$output" == *"train-000003: "* ]]
     run encode -o x.tok folder
     [ ! -e x.tok ]
-    encode -k --rejects bad.jsonl folder 2> words | tok-dump --count | grep -qx 23
+    encode -k --rejects bad.jsonl --summary s.json folder 2> words | tok-dump --count | grep -qx 23
+    jq -e '.program == "dvae-encode" and .records == 24 and .written == 23 and .left_out == 1' s.json
+    encode -k --crops 2 --summary s.json -o crops.tok folder
+    jq -e '.records == 24 and .written == 46 and .left_out == 1' s.json
     grep -q "1 records left out" words
+    encode -k --rejects again.jsonl -o x.tok @bad.jsonl # names the folder, not the list, so it is a source as well
+    cmp again.jsonl bad.jsonl
     mv whole folder/train-000003.png
     encode @bad.jsonl | tok-dump | jq -s -e '.[1].key == "train-000003"'
 }

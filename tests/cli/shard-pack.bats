@@ -11,6 +11,13 @@ setup() {
 
 lines() { tok-dump "$@" | tail -n +2; }
 
+@test "the same records give the same bytes, wherever the inputs lie" {
+    mkdir other
+    cp text.tok image.tok other/
+    shard-pack --text text.tok --image image.tok -o out.shard
+    shard-pack --text other/text.tok --image other/image.tok | cmp - out.shard
+}
+
 @test "pairs are joined by key, whatever the order" {
     shard-pack --text text.tok --image image.tok -o out.shard
     [ "$(tok-check out.shard)" = "out.shard: ok, 100 records, pair shard" ]
@@ -76,11 +83,12 @@ part-003.shard" ]
     [ "$status" = 1 ]
     [[ "$output" =~ (some|image).tok:\ key\ k[0-9]+:\ (text\ without\ image|image\ without\ text) ]]
     [ ! -e out.shard ]
-    run shard-pack -k --rejects left.jsonl --text some.tok --image image.tok -o out.shard
+    run shard-pack -k --rejects left.jsonl --summary s.json --text some.tok --image image.tok -o out.shard
     [ "$status" = 0 ]
     [ "$output" = "shard-pack: 100 records left out" ]
     [ "$(tok-dump --count out.shard)" = 10 ]
     [ "$(wc -l <left.jsonl)" = 100 ]
+    jq -e '.program == "shard-pack" and .records == 120 and .written == 10 and .left_out == 100 and .shards == 1' s.json
     [ "$(jq -r 'select(.reason == "text without image") | .source' left.jsonl | sort | uniq -c | tr -s ' ')" = " 10 some.tok" ]
 }
 
@@ -143,6 +151,96 @@ part-003.shard" ]
     run shard-pack --size 50 --text text.tok --image image.tok -o 'o-%d.shard'
     [ "$status" = 0 ]
     [ "$output" = "shard-pack: o-2.shard: stands there from an earlier run, this one wrote 2 shards" ]
+}
+
+@test "past --memory records wait on disk, and the bytes are the same" {
+    many text 0 4000 >t.tok
+    many image 0 2000 >i1.tok
+    many image 2000 4000 >i2.tok
+    shard-pack --size 900 --text t.tok --image i1.tok --image i2.tok -o 'all-%d.shard' --val 0.1 --val-output all-v.shard
+    mkdir w
+    run shard-pack -v --memory 1Mi --temp w --size 900 --text t.tok --image i1.tok --image i2.tok -o 'few-%d.shard' \
+        --val 0.1 --val-output few-v.shard
+    [ "$status" = 0 ]
+    [[ "$output" =~ shard-pack:\ [0-9]+\ sorted\ runs\ waited\ in\ w$ ]]
+    [ -z "$(ls w)" ]
+    for i in 0 1 2 3 v; do cmp all-$i.shard few-$i.shard; done
+    sum=$(tok-check --sum all-*.shard | tail -1)
+    [ "$(tok-check --sum few-*.shard | tail -1)" = "$sum" ]
+    [ "$(shard-pack --memory 2Mi few-*.shard | tok-check --sum | grep -o 'sum.*')" = "${sum##*, }" ]
+    run shard-pack -v --memory 1Mi few-*.shard -o w/again.shard # TMPDIR, else beside the output
+    [[ "$output" == *"waited in ${TMPDIR:-w}" ]]
+    (unset TMPDIR; run shard-pack -v --memory 1Mi few-*.shard -o w/again.shard; [[ "$output" == *"waited in w" ]])
+    run shard-pack --memory 1000 few-0.shard
+    [ "$status" = 2 ]
+}
+
+@test "memory is bounded, whatever the length of the input" {
+    no_sanitizer
+    many image 0 8000 >i.tok
+    many text 0 8000 >t.tok
+    many image 0 500 >i1.tok
+    many text 0 500 >t1.tok
+    least=$(least_memory 'shard-pack --memory 1Mi --text t1.tok --image i1.tok -o small.shard')
+    (ulimit -v $((least + 1024)); shard-pack --memory 1Mi --text t.tok --image i.tok -o large.shard)
+    [ "$(tok-dump --count large.shard)" = 8000 ]
+    run bash -c "ulimit -v $((least + 1024)); shard-pack --memory 16Mi --text t.tok --image i.tok -o large.shard"
+    [ "$status" = 1 ]
+    [[ "$output" == *"no memory for"* ]]
+    one_line shard-pack
+}
+
+@test "a full disk, a folder that is not there, and a kill leave nothing behind" {
+    many text 0 4000 >t.tok
+    many image 0 4000 >i.tok
+    mkdir w
+    run shard-pack --memory 1Mi --temp nowhere --text t.tok --image i.tok -o out.shard
+    [ "$status" = 1 ]
+    one_line shard-pack
+    [[ "$output" == *"nowhere: cannot create a temporary file"* ]]
+    for memory in 1Mi 64Mi; do # full while records wait, full while the shard is written
+        run bash -c "trap '' XFSZ; ulimit -f 2000; exec shard-pack --memory $memory --temp w --text t.tok --image i.tok -o out.shard"
+        [ "$status" = 1 ]
+        one_line shard-pack
+        case $memory in
+        1Mi) [[ "$output" == *"w: cannot write what does not fit in memory: File too large" ]] ;;
+        *) [[ "$output" == *"out.shard: cannot write: File too large" ]] ;;
+        esac
+        [ -z "$(ls w)" ] && [ -z "$(ls | grep out)" ]
+    done
+    mkfifo pipe
+    shard-pack --memory 1Mi --temp w --text t.tok --image - -o out.shard <pipe & # its records wait: the pipe stays open
+    pid=$!
+    exec 8>pipe
+    head -c 6000000 i.tok >&8
+    for _ in $(seq 100); do ls -l /proc/$pid/fd | grep -q 'w/armchair.tmp.*(deleted)' && break; sleep 0.05; done
+    ls -l /proc/$pid/fd | grep -q 'w/armchair.tmp.*(deleted)'
+    kill -9 $pid
+    wait $pid || true
+    exec 8>&-
+    [ -z "$(ls w)" ] && [ -z "$(ls | grep out)" ]
+}
+
+@test "a disk that is really full" {
+    unshare -rm true 2>/dev/null || skip "no name spaces here"
+    many text 0 4000 >t.tok
+    many image 0 4000 >i.tok
+    mkdir w
+    run unshare -rm bash -c 'mount -t tmpfs -o size=4m none w
+        shard-pack --memory 1Mi --temp w --text t.tok --image i.tok -o out.shard; echo "status $?"; ls -A w'
+    [ "$output" = "shard-pack: w: cannot write what does not fit in memory: No space left on device
+status 1" ]
+    [ ! -e out.shard ]
+}
+
+@test "two at once with the same output: whole shards of one of them" {
+    many text 0 3000 >t.tok
+    many image 0 3000 >i.tok
+    shard-pack --size 500 --text t.tok --image i.tok -o 'one-%d.shard'
+    for _ in 1 2; do shard-pack --memory 1Mi --temp . --size 500 --text t.tok --image i.tok -o 'two-%d.shard' & done
+    wait
+    for i in 0 1 2 3 4 5; do cmp one-$i.shard two-$i.shard; done
+    [ "$(ls two-* | wc -l)" = 6 ]
 }
 
 @test "no pairs make an empty shard" {

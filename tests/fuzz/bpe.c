@@ -67,15 +67,15 @@ static void learn(uint8_t how, const char *text, size_t size)
         require(end > at && end <= size);
         if (words_add(&words, text + at, end - at, 1) == 0)
             continue;
-        require(run_write(&run, &words, runs.kind) == 0 && runs_add(&runs, run) == 0);
+        require(word_run_write(&run, &words, runs.kind) == 0 && word_runs_add(&runs, run) == 0);
         if (words_add(&words, text + at, end - at, 1) != 0)
-            require(run_write_word(&run, (struct word){text + at, end - at, 1}, runs.kind) == 0 && runs_add(&runs, run) == 0);
+            require(word_run_write_word(&run, (struct word){text + at, end - at, 1}, runs.kind) == 0 && word_runs_add(&runs, run) == 0);
     }
-    require(run_write(&run, &words, runs.kind) == 0 && runs_add(&runs, run) == 0);
+    require(word_run_write(&run, &words, runs.kind) == 0 && word_runs_add(&runs, run) == 0);
     require(bpe_train(&b, &runs, &o) == 0);
     round_trip(b, text, size);
     bpe_free(b);
-    runs_fini(&runs);
+    word_runs_fini(&runs);
     words_fini(&words);
 }
 

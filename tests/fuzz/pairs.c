@@ -26,11 +26,15 @@ static void check_name(const char *key)
 
 static void read_all(const char *source, int want)
 {
+    struct pairs_writer *w;
+    struct out nowhere;
     struct pairs *p;
     struct pair r;
 
     if (pairs_open(&p, source, want) != 0)
         return;
+    if (out_open(&nowhere, "/dev/null", true) != 0 || pairs_create(&w, &nowhere) != 0)
+        abort();
     while (pairs_next(p, &r) > 0) {
         volatile uint8_t last = 0;
 
@@ -43,7 +47,11 @@ static void read_all(const char *source, int want)
             last = r.picture[r.picture_size - 1];
         (void)last;
         check_name(r.key);
+        if (!r.problem && pairs_copy(w, &r) != 0)
+            abort();
     }
+    pairs_drop(w);
+    out_abort(&nowhere);
     pairs_close(p);
 }
 
@@ -57,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "@/proc/self/fd/%d", fd);
     pairs_is_source(path + 1);
     read_all(path + 1, PAIRS_CAPTION | PAIRS_PICTURE);
+    read_all(path + 1, PAIRS_CAPTION | PAIRS_PICTURE | PAIRS_EXTRA);
     if (size > 0 && !memchr(data, '{', size)) /* captions alone: no other file is opened */
         read_all(path, PAIRS_CAPTION);
     snprintf(key, sizeof key, "%.*s", size < 4096 ? (int)size : 4096, (const char *)data);

@@ -36,11 +36,11 @@ static bool written_again(char **again, size_t *again_size, const void *data, si
     if (open_bytes(&in, data, size) != 0)
         return false;
     runs.kind = in->kind;
-    require(runs_add(&runs, in) == 0);
+    require(word_runs_add(&runs, in) == 0);
     require((out.file = open_memstream(again, again_size)));
-    ok = runs_write(&runs, &out) == 0;
+    ok = word_runs_write(&runs, &out) == 0;
     fclose(out.file);
-    runs_fini(&runs);
+    word_runs_fini(&runs);
     return ok;
 }
 

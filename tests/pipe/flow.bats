@@ -16,6 +16,28 @@ setup() {
     ckpt-show demo/prior >/dev/null
 }
 
+@test "the filter does what is missing, one archive each" {
+    shapes-make -q --count 5 --size 32 -o a.tar
+    shapes-make -q --count 5 --size 32 --seed 2 -o b.tar
+    mkdir c
+    printf 'P5 90 20 255\n' > c/wide.pgm
+    echo "a wide picture" > c/wide.txt
+    printf 'P5 20 20 255\n' > c/camera.pgm
+    echo "IMG_0034" > c/camera.txt
+    tar --sort=name -cf 'c d.tar' -C c .
+    JOBS=2 "$ROOT/pipelines/0-filter.sh" kept a.tar b.tar 'c d.tar' -- --side 16
+    cmp a.tar kept/a.tar
+    jq -e '.pairs == 2 and .kept == 0 and .left_out.aspect == 1 and .left_out.words == 1' 'kept/c d.counts'
+    [ "$(wc -l < 'kept/c d.rejects')" -eq 2 ]
+    rm kept/b.tar
+    echo mine > kept/a.tar
+    "$ROOT/pipelines/0-filter.sh" kept a.tar b.tar
+    cmp b.tar kept/b.tar
+    [ "$(cat kept/a.tar)" = mine ]
+    run "$ROOT/pipelines/0-filter.sh" kept nowhere.tar
+    [ "$status" -ne 0 ]
+}
+
 @test "the five stages, one after the other and once more" {
     shapes-make -q --count 30 --size 32 -o a.tar
     shapes-make -q --count 30 --size 32 --seed 2 -o b.tar

@@ -109,6 +109,32 @@ def pnms(to, s):
     put("p6-16.ppm", f"P6\n{W} {H}\n65535\n", (a.astype(">u2") * 257).tobytes())
 
 
+def photos(to):
+    """A picture with a photograph's spectrum and edges, small, in the kinds of JPEG and WebP, each with what Pillow sees."""
+    n = 256
+    rng = np.random.default_rng(1)
+    f = np.fft.fftfreq(n)
+    r = np.hypot(*np.meshgrid(f, f))
+    r[0, 0] = 1 / n
+    field = lambda: np.fft.ifft2(np.fft.fft2(rng.standard_normal((n, n))) / r ** 1.2).real
+    a = np.stack([field()] * 3, -1) + 0.3 * np.stack([field() for _ in range(3)], -1)
+    a = (a - a.mean()) / a.std() * 55 + 120
+    y, x = np.mgrid[:n, :n]
+    for _ in range(8):
+        a[(x - rng.integers(n)) ** 2 + (y - rng.integers(n)) ** 2 < rng.integers(10, 60) ** 2] *= rng.uniform(0.5, 1.3, 3)
+    photo = Image.fromarray(np.clip(a, 0, 255).astype(np.uint8))
+    small = photo.crop((20, 30, 93, 81))  # odd sides
+    photo.save(to("photo.jpg"), quality=75)
+    small.save(to("photo-progressive.jpg"), quality=85, progressive=True)
+    small.convert("L").save(to("photo-grey.jpg"), quality=85)
+    small.convert("CMYK").save(to("photo-cmyk.jpg"), quality=85)
+    small.save(to("photo-422.jpg"), quality=85, subsampling="4:2:2")
+    small.save(to("photo-restart.jpg"), quality=85, restart_marker_rows=1)
+    small.save(to("photo-lossy.webp"), quality=80)
+    for name in ("photo-progressive.jpg", "photo-grey.jpg", "photo-cmyk.jpg", "photo-422.jpg", "photo-restart.jpg", "photo-lossy.webp"):
+        Image.open(to(name)).convert("RGB").save(to(os.path.splitext(name)[0] + ".pillow.png"), optimize=True)
+
+
 # ---- resampling: a picture given by a formula, and the checksums of what the definitions make of it -----------------
 
 
@@ -164,10 +190,54 @@ def checksums():
               f"0x{crc(lanczos):08x}}},")
 
 
+# ---- the paper's listings, with Philox 4x32-10 as its authors state it ---------------------------------------------------
+
+
+def philox(counter, key):
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & 0xffffffff, (a >> 32) ^ c[3] ^ k[1], a & 0xffffffff]
+        k = [(k[0] + 0x9E3779B9) & 0xffffffff, (k[1] + 0xBB67AE85) & 0xffffffff]
+    return c
+
+
+def draw(seed, step, element, low, high):
+    """An integer in [low, high], both ends included."""
+    low32 = lambda v: v & 0xffffffff
+    v = philox((low32(element), element >> 32, low32(step), step >> 32), (low32(seed) ^ low32(3 * 0x9E3779B9), seed >> 32))
+    return low + ((v[1] << 32 | v[0]) * (high - low + 1) >> 64)
+
+
+def listing(image, size, train, seed, step):
+    h, w = image.shape[:2]
+    s = min(h, w)
+    at = []
+    for element, slack in ((0, w - s), (1, h - s)):
+        low, end = (0, slack + 1) if train else (3 * slack // 8, max(3 * slack // 8 + 1, 5 * slack // 8))
+        at.append(draw(seed, step, element, low, end - 1))
+    square = image[at[1]:at[1] + s, at[0]:at[0] + s]
+    t = draw(seed, step, 2, min(s, 9 * size // 8 if train else size), min(s, 12 * size // 8 if train else 9 * size // 8))
+    scaled = area(square, t, t, True)
+    x, y = draw(seed, step, 3, 0, t - size), draw(seed, step, 4, 0, t - size)
+    out = scaled[y:y + size, x:x + size]
+    return out[:, ::-1] if train and draw(seed, step, 5, 0, 1) else out
+
+
+def listings():
+    for w, h, size in ((90, 130, 48), (200, 61, 32), (64, 64, 64), (100, 80, 64)):
+        image = formula(w, h)
+        for seed, step in ((0, 1), (5, 0x123456789abcdef0)):
+            crc = [zlib.crc32(np.ascontiguousarray(listing(image, size, train, seed, step)).tobytes()) for train in (True, False)]
+            print(f"    {{{w}, {h}, {size}, {seed}, 0x{step:x}u, 0x{crc[0]:08x}, 0x{crc[1]:08x}}},")
+
+
 if __name__ == "__main__":
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
     path = lambda name: os.path.join(folder, name)
     for make in (pngs, jpegs, webps, pnms):
         make(path, scene())
+    photos(path)
     checksums()
+    listings()

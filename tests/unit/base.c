@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/behind.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/io.h"
@@ -150,13 +151,63 @@ static void folders_with_parents(void **state)
     }
 }
 
+/* Blocks of many sizes arrive in order; a write that fails shows at a later call, with the writer's reason. */
+static void blocks_are_written_behind(void **state)
+{
+    char folder[] = "/tmp/base.XXXXXX", path[64], *got;
+    struct block block = {0};
+    struct behind *b;
+    struct out out;
+    size_t size, at = 0;
+    int rc = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/x", folder);
+    assert_int_equal(out_open(&out, path, true), 0);
+    assert_int_equal(behind_create(&b, &out), 0);
+    for (size_t i = 1; i <= 1000; i++) {
+        if (block.room < i)
+            assert_non_null(block.bytes = realloc(block.bytes, block.room = 2 * i));
+        memset(block.bytes, (int)(i & 0xff), i);
+        assert_int_equal(behind_write(b, &block, i), 0);
+    }
+    assert_int_equal(behind_end(b), 0);
+    assert_int_equal(out_commit(&out), 0);
+    assert_int_equal(file_read(path, 1 << 20, &got, &size), 0);
+    assert_int_equal(size, 1000 * 1001 / 2);
+    for (size_t i = 1; i <= 1000; at += i++)
+        assert_true((uint8_t)got[at] == (i & 0xff) && (uint8_t)got[at + i - 1] == (i & 0xff));
+    free(got);
+    unlink(path);
+    rmdir(folder);
+
+    assert_int_equal(out_open(&out, "/dev/full", true), 0);
+    assert_int_equal(behind_create(&b, &out), 0);
+    for (int i = 0; rc == 0 && i < 100; i++) {
+        if (block.room < 100000)
+            assert_non_null(block.bytes = realloc(block.bytes, block.room = 100000));
+        memset(block.bytes, 0, 100000);
+        rc = behind_write(b, &block, 100000);
+    }
+    assert_int_equal(rc, ERR_IO);
+    assert_non_null(strstr(err_text(), "/dev/full: cannot write"));
+    assert_int_equal(behind_end(b), ERR_IO);
+    out_abort(&out);
+
+    assert_int_equal(behind_create(&b, &out), 0); /* nothing given: no thread, nothing to wait for */
+    assert_int_equal(behind_end(b), 0);
+    assert_int_equal(behind_end(NULL), 0);
+    free(block.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_kept),       cmocka_unit_test(bytes_are_little_endian),
         cmocka_unit_test(arenas_count_then_place), cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(draws_have_addresses),  cmocka_unit_test(files_are_whole_or_old),
-        cmocka_unit_test(folders_with_parents)};
+        cmocka_unit_test(folders_with_parents),  cmocka_unit_test(blocks_are_written_behind)};
 
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

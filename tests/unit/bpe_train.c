@@ -27,10 +27,10 @@ static struct bpe *learn(struct words *w, struct bpe_train_options o)
     struct words_in *run;
     struct bpe *b;
 
-    assert_int_equal(run_write(&run, w, letters), 0);
-    assert_int_equal(runs_add(&runs, run), 0);
+    assert_int_equal(word_run_write(&run, w, letters), 0);
+    assert_int_equal(word_runs_add(&runs, run), 0);
     assert_int_equal(bpe_train(&b, &runs, &o), 0);
-    runs_fini(&runs);
+    word_runs_fini(&runs);
     return b;
 }
 
@@ -217,19 +217,19 @@ static void large_counts_do_not_overflow(void **state)
     bpe_free(b);
     for (int i = 0; i < 2; i++) { /* 2^61 letters: one word has them, two do not */
         assert_int_equal(words_add(&w, "xyxy", 4, (uint64_t)1 << 60), 0);
-        assert_int_equal(run_write(&run, &w, letters), 0);
-        assert_int_equal(runs_add(&runs, run), 0);
+        assert_int_equal(word_run_write(&run, &w, letters), 0);
+        assert_int_equal(word_runs_add(&runs, run), 0);
     }
     assert_int_equal(bpe_train(&b, &runs, &(struct bpe_train_options){257, 1, 0, 0, NULL, NULL}), ERR_LIMIT);
-    runs_fini(&runs);
+    word_runs_fini(&runs);
     runs.kind = letters;
     for (int i = 0; i < 2; i++) {
         assert_int_equal(words_add(&w, "xy", 2, (uint64_t)1 << 63), 0);
-        assert_int_equal(run_write(&run, &w, letters), 0);
-        assert_int_equal(runs_add(&runs, run), 0);
+        assert_int_equal(word_run_write(&run, &w, letters), 0);
+        assert_int_equal(word_runs_add(&runs, run), 0);
     }
-    assert_int_equal(runs_next(&runs, &(struct word){0}), ERR_LIMIT);
-    runs_fini(&runs);
+    assert_int_equal(word_runs_next(&runs, &(struct word){0}), ERR_LIMIT);
+    word_runs_fini(&runs);
     words_fini(&w);
 }
 
@@ -298,7 +298,7 @@ static void tables_are_full_and_sorted(void **state)
 /* More runs than are read at once, words of any bytes: the sums, in order. */
 static void many_runs_are_one(void **state)
 {
-    enum { RUNS = 3 * RUNS_MAX + 5, EACH = 20 };
+    enum { RUNS = 3 * WORD_RUNS_MAX + 5, EACH = 20 };
     struct word_runs runs = {.kind = letters};
     struct words all, w;
     struct words_in *run;
@@ -319,14 +319,14 @@ static void many_runs_are_one(void **state)
             assert_int_equal(words_add(&w, text, size, j + 1), 0);
             assert_int_equal(words_add(&all, text, size, j + 1), 0);
         }
-        assert_int_equal(run_write(&run, &w, letters), 0);
-        assert_int_equal(runs_add(&runs, run), 0);
+        assert_int_equal(word_run_write(&run, &w, letters), 0);
+        assert_int_equal(word_runs_add(&runs, run), 0);
     }
-    assert_int_equal(run_write_word(&run, (struct word){"\n\\x", 3, 7}, letters), 0);
+    assert_int_equal(word_run_write_word(&run, (struct word){"\n\\x", 3, 7}, letters), 0);
     assert_int_equal(words_add(&all, "\n\\x", 3, 7), 0);
-    assert_int_equal(runs_add(&runs, run), 0);
+    assert_int_equal(word_runs_add(&runs, run), 0);
     words_sort(&all);
-    for (n = 0; (rc = runs_next(&runs, &word)) > 0; n++) {
+    for (n = 0; (rc = word_runs_next(&runs, &word)) > 0; n++) {
         struct word want = words_at(&all, n);
 
         assert_true(n < all.count);
@@ -335,7 +335,7 @@ static void many_runs_are_one(void **state)
     }
     assert_int_equal(rc, 0);
     assert_int_equal(n, all.count);
-    runs_fini(&runs);
+    word_runs_fini(&runs);
     words_fini(&all);
     words_fini(&w);
 }
@@ -382,7 +382,7 @@ static void counting_is_the_same_for_any_threads_and_memory(void **state)
             first = *bpe_digest(b);
         assert_true(digest_same(&first, bpe_digest(b)));
         bpe_free(b);
-        runs_fini(&runs);
+        word_runs_fini(&runs);
     }
     unlink(path);
 }

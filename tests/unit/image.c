@@ -3,6 +3,8 @@
  * tests/reference/image_files.py made it. */
 #include "image/image.h"
 
+#include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -165,6 +167,151 @@ static void test_other_files_are_named(void **state)
     assert_refused("P6 100000 100000 255 ....", 24, ERR_LIMIT, "pixels");
 }
 
+static int run(const char *format, const char *a, const char *b)
+{
+    char command[1000];
+
+    snprintf(command, sizeof command, format, a, b);
+    return system(command);
+}
+
+/* All colour types and depths, interlaced or not, with tRNS, against what the specification says they show. */
+static void test_png_of_every_kind(void **state)
+{
+    char folder[] = "/tmp/image-png-XXXXXX", path[400];
+    const char *root = getenv("ROOT");
+    struct dirent *entry;
+    int count = 0;
+    DIR *dir;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(run("python3 '%s/tests/reference/png_make.py' %s", root ? root : ".", folder), 0);
+    assert_non_null(dir = opendir(folder));
+    while ((entry = readdir(dir))) {
+        struct image image[2];
+
+        if (!strstr(entry->d_name, ".png"))
+            continue;
+        for (int i = 0; i < 2; i++) {
+            char *bytes;
+            size_t size;
+
+            snprintf(path, sizeof path, "%s/%.*s.%s", folder, (int)strcspn(entry->d_name, "."), entry->d_name, i ? "ppm" : "png");
+            assert_int_equal(file_read(path, 1 << 20, &bytes, &size), 0);
+            if (image_decode(&image[i], (uint8_t *)bytes, size, NULL) != 0)
+                fail_msg("%s: %s", path, err_text());
+            free(bytes);
+        }
+        assert_int_equal(image[0].width, 13);
+        assert_int_equal(image[0].height, 11);
+        if (memcmp(image[0].rgb, image[1].rgb, 13 * 11 * 3) != 0)
+            fail_msg("%s is not what it should show", path);
+        image_fini(&image[0]);
+        image_fini(&image[1]);
+        count++;
+    }
+    closedir(dir);
+    assert_int_equal(count, 52);
+    assert_int_equal(run("rm -rf %s%s", folder, ""), 0);
+}
+
+/* A JPEG at a fraction: sizes, turned as the whole one is, and never fewer pixels than asked for. */
+static void test_jpeg_at_a_fraction(void **state)
+{
+    static const struct { int least, width, height; } sizes[] = {
+        {0, 96, 64}, {65, 96, 64}, {64, 96, 64}, {33, 96, 64}, {32, 48, 32}, {17, 48, 32}, {16, 24, 16}, {8, 12, 8}, {1, 12, 8}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(files); i++) {
+        bool jpeg = strstr(files[i].name, ".jpg");
+        uint8_t *bytes;
+        size_t size;
+
+        load(files[i].name, &bytes, &size);
+        for (size_t k = 0; k < COUNT(sizes); k++) {
+            struct image image;
+
+            assert_int_equal(image_decode_least(&image, bytes, size, NULL, sizes[k].least), 0);
+            if (jpeg) {
+                assert_int_equal(image.width, sizes[k].width);
+                assert_int_equal(image.height, sizes[k].height);
+            }
+            assert_scene(files[i].name, &image, files[i].look);
+            image_fini(&image);
+        }
+        free(bytes);
+    }
+}
+
+/* What the fractions cost: the mean square difference from all pixels, both reduced to the same size. */
+static void test_what_a_fraction_costs(void **state)
+{
+    static const struct { int least; double db; } costs[] = {{128, 44}, {64, 35}};
+    struct image whole, want, part, got;
+    uint8_t *bytes;
+    size_t size;
+
+    (void)state;
+    load("photo.jpg", &bytes, &size);
+    assert_int_equal(image_decode(&whole, bytes, size, NULL), 0);
+    assert_int_equal(image_resize_lanczos(&want, &whole, 64, 64), 0);
+    for (size_t i = 0; i < COUNT(costs); i++) {
+        double sum = 0, db;
+
+        assert_int_equal(image_decode_least(&part, bytes, size, NULL, costs[i].least), 0);
+        assert_int_equal(part.width, costs[i].least);
+        assert_int_equal(image_resize_lanczos(&got, &part, 64, 64), 0);
+        for (int k = 0; k < 64 * 64 * 3; k++)
+            sum += (got.rgb[k] - want.rgb[k]) * (got.rgb[k] - want.rgb[k]);
+        db = 10 * log10(255.0 * 255 * 64 * 64 * 3 / sum);
+        if (db < costs[i].db || db > costs[i].db + 5)
+            fail_msg("%d pixels: %.1f dB", costs[i].least, db);
+        image_fini(&part);
+        image_fini(&got);
+    }
+    image_fini(&whole);
+    image_fini(&want);
+    free(bytes);
+}
+
+/* Pillow's decoders of the same files; libraries differ by a rounding here and there. */
+static void test_pillow_sees_the_same(void **state)
+{
+    static const char *const names[] = {"photo-progressive", "photo-grey", "photo-cmyk", "photo-422", "photo-restart",
+                                        "photo-lossy"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct image image[2];
+        double sum = 0;
+        int most = 0;
+
+        for (int k = 0; k < 2; k++) {
+            char name[64];
+            uint8_t *bytes;
+            size_t size;
+
+            snprintf(name, sizeof name, "%s%s", names[i], k ? ".pillow.png" : strstr(names[i], "lossy") ? ".webp" : ".jpg");
+            load(name, &bytes, &size);
+            if (image_decode(&image[k], bytes, size, NULL) != 0)
+                fail_msg("%s: %s", name, err_text());
+            free(bytes);
+        }
+        assert_int_equal(image[0].width, image[1].width);
+        for (int k = 0; k < 3 * image[0].width * image[0].height; k++) {
+            int d = abs(image[0].rgb[k] - image[1].rgb[k]);
+
+            sum += d;
+            most = d > most ? d : most;
+        }
+        if (most > 3 || sum / (3.0 * image[0].width * image[0].height) > 0.1)
+            fail_msg("%s: %d at most, %.3f on average", names[i], most, sum / (3.0 * image[0].width * image[0].height));
+        image_fini(&image[0]);
+        image_fini(&image[1]);
+    }
+}
+
 /* The header alone promises the size; nothing of that size is allocated. */
 static void test_limits(void **state)
 {
@@ -313,6 +460,10 @@ int main(void)
         cmocka_unit_test(test_every_prefix_is_refused),
         cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_other_files_are_named),
+        cmocka_unit_test(test_png_of_every_kind),
+        cmocka_unit_test(test_jpeg_at_a_fraction),
+        cmocka_unit_test(test_what_a_fraction_costs),
+        cmocka_unit_test(test_pillow_sees_the_same),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_transparency_stands_over_white),
         cmocka_unit_test(test_png_round_trip),

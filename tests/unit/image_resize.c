@@ -27,6 +27,22 @@ static const struct {
     {257, 129, 36, 48, 0x3241418f, 0xfaf3ae82, 0x77769dae},
 };
 
+/* The paper's listings by another implementation, Philox and all: the same script. */
+static const struct {
+    int width, height, size;
+    uint64_t seed, step;
+    uint32_t train, prior;
+} listings[] = {
+    {90, 130, 48, 0, 0x1u, 0x234d8a97, 0x42365f57},
+    {90, 130, 48, 5, 0x123456789abcdef0u, 0x8473ae39, 0x6053f4e8},
+    {200, 61, 32, 0, 0x1u, 0x707029d3, 0x1f35fe74},
+    {200, 61, 32, 5, 0x123456789abcdef0u, 0xa62923c2, 0xbe3863fb},
+    {64, 64, 64, 0, 0x1u, 0x2e421cfe, 0xbc1cee06},
+    {64, 64, 64, 5, 0x123456789abcdef0u, 0xbc1cee06, 0xbc1cee06},
+    {100, 80, 64, 0, 0x1u, 0x536230a8, 0x8001acbe},
+    {100, 80, 64, 5, 0x123456789abcdef0u, 0x83bc7b2e, 0x9e527c77},
+};
+
 static void make_formula(struct image *image, int width, int height)
 {
     assert_int_equal(image_init(image, width, height), 0);
@@ -74,6 +90,58 @@ static void test_definitions(void **state)
         assert_int_equal(checksum(&out), vectors[i].lanczos);
         image_fini(&in);
     }
+}
+
+static void test_listings(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(listings); i++) {
+        struct rng rng = {listings[i].seed, RNG_CROP};
+        struct image in, out;
+
+        make_formula(&in, listings[i].width, listings[i].height);
+        assert_int_equal(image_prepare(&out, &in, listings[i].size, PREPARE_TRAIN, true, rng, listings[i].step), 0);
+        assert_int_equal(checksum(&out), listings[i].train);
+        assert_int_equal(image_prepare(&out, &in, listings[i].size, PREPARE_PRIOR, false, rng, listings[i].step), 0);
+        assert_int_equal(checksum(&out), listings[i].prior);
+        image_fini(&in);
+    }
+}
+
+/* A box of the result has the bytes that the whole result has there, of a part of the input as of a picture cut out. */
+static void test_boxes(void **state)
+{
+    static const struct image_box boxes[] = {{0, 0, 23, 19}, {0, 0, 1, 1}, {22, 18, 1, 1}, {5, 7, 9, 3}, {3, 0, 17, 19}};
+    struct image_box from = {4, 9, 31, 26}, wrong[] = {{0, 0, 24, 19}, {-1, 0, 2, 2}, {0, 19, 1, 1}, {1, 1, 0, 1}};
+    struct image in, part, whole, want, got;
+
+    (void)state;
+    make_formula(&in, 40, 35);
+    assert_int_equal(image_crop(&part, &in, from.x, from.y, from.width, from.height), 0);
+    for (int how = 0; how < 3; how++) {
+        assert_int_equal(how == 2 ? image_resize_lanczos(&whole, &in, 23, 19) : image_resize_area(&whole, &part, 23, 19, how), 0);
+        for (size_t i = 0; i < COUNT(boxes); i++) {
+            const struct image_box *b = &boxes[i];
+
+            assert_int_equal(image_crop(&want, &whole, b->x, b->y, b->width, b->height), 0);
+            assert_int_equal(how == 2 ? image_resize_lanczos_box(&got, &in, 23, 19, b)
+                                      : image_resize_area_box(&got, &in, &from, 23, 19, how, b), 0);
+            assert_int_equal(got.width, b->width);
+            assert_memory_equal(got.rgb, want.rgb, 3 * b->width * b->height);
+            image_fini(&got);
+            image_fini(&want);
+        }
+        image_fini(&whole);
+    }
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        assert_int_equal(image_resize_lanczos_box(&got, &in, 23, 19, &wrong[i]), ERR_ARG);
+        assert_int_equal(image_resize_area_box(&got, &in, &from, 23, 19, true, &wrong[i]), ERR_ARG);
+        assert_null(got.rgb);
+    }
+    from.width = 37;
+    assert_int_equal(image_resize_area_box(&got, &in, &from, 23, 19, true, &boxes[0]), ERR_ARG);
+    image_fini(&part);
+    image_fini(&in);
 }
 
 /* 5 to 3 pixels with aligned corners: steps of 2, so (0,1), (2,3) and the last pixel alone. */
@@ -266,6 +334,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_definitions),
+        cmocka_unit_test(test_listings),
+        cmocka_unit_test(test_boxes),
         cmocka_unit_test(test_aligned_corners_by_hand),
         cmocka_unit_test(test_resize_one_pixel_and_refusals),
         cmocka_unit_test(test_exact_size_is_left_alone),

@@ -275,6 +275,9 @@ static void prefixes(void **state)
         if (n >= 512)
             assert_non_null(strstr(err_text(), "cut.tar: "));
     }
+    assert_int_equal(file_write("cut.tar", bytes, 2048), 0);
+    expect("cut.tar", BOTH | PAIRS_GO_ON, 0, "a|a|A|png|\n|-|-|-|cut.tar: cut off after 2 members: no end mark\n");
+    expect("gone.tar", BOTH | PAIRS_GO_ON, ERR_IO, "");
     assert_int_equal(file_write("cut.tar", bytes, 4096 + 512), 0);
     expect("cut.tar", BOTH, 0, "a|a|A|png|\nb|b|B|png|\n");
     free(bytes);

@@ -6,9 +6,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sys/resource.h>
+
 #include "base/bytes.h"
 #include "format/tok_bytes.h"
 #include "tests/unit/tok_make.h"
+#include "train/order.h"
 
 static char *folder;
 
@@ -202,6 +205,75 @@ static void test_shrunk(void **state)
     free(path);
 }
 
+static long address_space(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld", &pages), 1);
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* 250 million pairs: 10,000 shards of 25,000, one file under many names.  A trainer may have 16 files open and 100 MB more
+ * address space than now; it is ready in less than a second of processor time and reads in its order. */
+static void test_many(void **state)
+{
+    enum { SHARDS = 10000, PAIRS = 25000, READS = 1000, FIRST = 100 };
+    struct tok_header h = make_header(TOK_PAIR);
+    struct rlimit files, space, few = {16, 16}, some;
+    const char **paths = calloc(SHARDS, sizeof *paths);
+    struct shard_set *set;
+    struct rusage used[2];
+    double seconds;
+    int rc;
+
+    (void)state;
+    assert_non_null(paths);
+    paths[0] = name_of(FIRST);
+    make_stream(paths[0], &h, NULL, true, PAIRS);
+    for (int i = 1; i < SHARDS; i++) {
+        paths[i] = name_of(FIRST + i);
+        assert_int_equal(link(paths[0], paths[i]), 0);
+    }
+    getrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_AS, &space);
+    few.rlim_max = files.rlim_max;
+    some = space;
+    some.rlim_cur = (rlim_t)address_space() + 100000000;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    if (address_space() < 1L << 40) /* sanitizers take terabytes of it */
+        assert_int_equal(setrlimit(RLIMIT_AS, &some), 0);
+    getrusage(RUSAGE_SELF, &used[0]);
+    rc = shard_set_open(&set, paths, SHARDS, false);
+    getrusage(RUSAGE_SELF, &used[1]);
+    if (rc == 0) {
+        assert_int_equal(shard_set_count(set), (uint64_t)SHARDS * PAIRS);
+        for (uint64_t i = 0; rc == 0 && i < READS; i++) {
+            struct tok_record got;
+            char key[32];
+            uint64_t at = order_example(1, (uint64_t)SHARDS * PAIRS, i);
+
+            rc = shard_set_get(set, at, &got);
+            snprintf(key, sizeof key, "key/%d", (int)(at % PAIRS));
+            if (rc == 0)
+                assert_string_equal(got.key, key);
+        }
+        shard_set_close(set);
+    }
+    setrlimit(RLIMIT_NOFILE, &files);
+    setrlimit(RLIMIT_AS, &space);
+    assert_int_equal(rc, 0);
+    seconds = (double)(used[1].ru_utime.tv_sec - used[0].ru_utime.tv_sec + used[1].ru_stime.tv_sec - used[0].ru_stime.tv_sec) +
+              1e-6 * (double)(used[1].ru_utime.tv_usec - used[0].ru_utime.tv_usec + used[1].ru_stime.tv_usec -
+                              used[0].ru_stime.tv_usec);
+    assert_true(seconds < 1);
+    for (int i = 0; i < SHARDS; i++)
+        free((void *)(uintptr_t)paths[i]);
+    free(paths);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -220,7 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_access), cmocka_unit_test(test_damage),
                                        cmocka_unit_test(test_damage_is_local), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_shrunk)};
+                                       cmocka_unit_test(test_shrunk), cmocka_unit_test(test_many)};
 
     return cmocka_run_group_tests_name("shard", tests, set_up, tear_down);
 }
