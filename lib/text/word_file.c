@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "text/escape.h"
 #include "text/normalise.h"
@@ -20,7 +20,7 @@ static int flush(struct words_out *w)
 {
     int rc = out_write(w->out, w->buffer, w->used);
 
-    w->crc = (uint32_t)crc32(w->crc, (const Bytef *)w->buffer, (uInt)w->used);
+    w->crc = libdeflate_crc32(w->crc, w->buffer, w->used);
     w->used = 0;
     return rc;
 }
@@ -152,8 +152,8 @@ static int take_line(struct words_in *w, char **line, size_t *size)
 
 static void add_crc(struct words_in *w, const char *line, size_t size)
 {
-    w->crc = (uint32_t)crc32(w->crc, (const Bytef *)line, (uInt)size);
-    w->crc = (uint32_t)crc32(w->crc, (const Bytef *)"\n", 1);
+    w->crc = size ? libdeflate_crc32(w->crc, line, size) : w->crc;
+    w->crc = libdeflate_crc32(w->crc, "\n", 1);
 }
 
 /* Is text at *at?  Then *at moves behind it. */
