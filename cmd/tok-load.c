@@ -3,13 +3,11 @@
  *
  * It adds no line of provenance, so that tok-dump x | tok-load gives the bytes of x.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/io.h"
+#include "base/lines.h"
 #include "cmd/tool.h"
 #include "format/tok_json.h"
 
@@ -31,7 +29,6 @@ struct load {
     struct out out;
     struct tok_writer *w;    /* NULL until the header line */
     struct tok_header first; /* that all later ones must go with */
-    int64_t line;            /* number of the line, from 1 */
 };
 
 /* A header line: the first, or another part as in cat. */
@@ -55,8 +52,6 @@ static int take_line(struct load *l, struct tok_line *line, const char *bytes, s
 {
     int rc;
 
-    if (size > LINE_MAX_BYTES)
-        return err_set(ERR_LIMIT, "%zu bytes, more than %d", size, LINE_MAX_BYTES);
     if (strspn(bytes, " \t\r\n") >= size)
         return 0;
     if ((rc = tok_line_parse(line, bytes, size)) != 0)
@@ -69,25 +64,18 @@ static int take_line(struct load *l, struct tok_line *line, const char *bytes, s
     return rc == ERR_ARG ? err_set(ERR_FORMAT, "%s", err_text()) : rc; /* our caller's lines are data, not a wrong call */
 }
 
-static int load(struct load *l, struct in *in)
+static int load(struct load *l, const char *path)
 {
     struct tok_line line = {0};
-    char *bytes = NULL;
-    size_t room = 0;
-    ssize_t size;
-    int rc = 0;
+    struct lines lines;
+    int rc = lines_open(&lines, path, LINE_MAX_BYTES);
 
-    errno = 0;
-    while (rc == 0 && (size = getline(&bytes, &room, in->file)) >= 0) {
-        l->line++;
-        if ((rc = take_line(l, &line, bytes, (size_t)size)) != 0)
-            err_at(rc, "%s:%" PRId64, in->name, l->line);
-    }
-    if (rc == 0 && ferror(in->file))
-        rc = err_errno(ERR_IO, "%s: cannot read", in->name);
+    while (rc == 0 && (rc = lines_next(&lines)) > 0)
+        if ((rc = take_line(l, &line, lines.text, lines.size)) != 0)
+            err_at(rc, "%s: line %" PRId64, lines.in.name, lines.number);
     if (rc == 0 && !l->w)
-        rc = err_set(ERR_TRUNCATED, "%s: ends without a header line", in->name);
-    free(bytes);
+        rc = err_set(ERR_TRUNCATED, "%s: ends without a header line", lines.in.name);
+    lines_close(&lines);
     tok_line_fini(&line);
     return rc;
 }
@@ -95,12 +83,10 @@ static int load(struct load *l, struct in *in)
 int main(int argc, char **argv)
 {
     struct load l = {0};
-    struct in in = {0};
     int rc;
 
     tool_start(&tool, argc, argv);
-    if ((rc = in_open(&in, tool.arg_count ? tool.arg[0] : NULL)) != 0 ||
-        (rc = out_open(&l.out, output, true)) != 0 || (rc = load(&l, &in)) != 0)
+    if ((rc = out_open(&l.out, output, true)) != 0 || (rc = load(&l, tool.arg_count ? tool.arg[0] : NULL)) != 0)
         goto out;
     rc = tok_end(l.w);
     l.w = NULL;
@@ -109,7 +95,6 @@ int main(int argc, char **argv)
 out:
     tok_drop(l.w);
     out_abort(&l.out);
-    in_close(&in);
     tok_header_fini(&l.first);
     return tool_finish(&tool, rc);
 }

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "base/lines.h"
 #include "format/pairs_in.h"
 
 #define LINE_MAX_BYTES (PAIRS_CAPTION_MAX + 65536) /* a path, a caption; or a line of rejects */
@@ -25,12 +26,8 @@ struct pairs_list {
     int want;
     size_t limit;            /* bytes of a picture */
     bool nested;             /* a list of rejects may not name another */
-    struct in in;            /* owned */
-    char *line;              /* owned: LINE_MAX_BYTES + 1, the line at hand */
-    size_t line_size;
-    bool line_cut;           /* it was longer; the rest was passed over */
-    bool line_held;          /* at hand, not taken yet */
-    int64_t number;          /* of the line at hand, from 1 */
+    struct lines line;       /* owned */
+    bool line_held;          /* the one at hand is not taken yet */
     enum { LIST_NEW, LIST_PATHS, LIST_REJECTS } kind;
 
     /* paths */
@@ -47,46 +44,25 @@ struct pairs_list {
 
 /* ---- lines ----------------------------------------------------------------------------------------------------- */
 
-/* 1: a line that is not empty, without its end; 0: no more. */
+/* 1: a line that is not empty; 0: no more. */
 static int next_line(struct pairs_list *l)
 {
-    int c;
+    int rc = 1;
 
-    if (l->line_held)
-        return 1;
-    do {
-        l->line_size = 0;
-        l->line_cut = false;
-        while ((c = getc_unlocked(l->in.file)) != EOF && c != '\n') {
-            if (l->line_size < LINE_MAX_BYTES)
-                l->line[l->line_size++] = (char)c;
-            else
-                l->line_cut = true;
-        }
-        if (c == EOF && ferror(l->in.file))
-            return err_errno(ERR_IO, "%s: cannot read", l->source);
-        if (l->line_size > 0 && l->line[l->line_size - 1] == '\r')
-            l->line_size--;
-        l->line[l->line_size] = 0;
-        if (c == EOF && l->line_size == 0)
-            return 0;
-        l->number++;
-    } while (l->line_size == 0);
-    l->line_held = true;
-    return 1;
+    while (!l->line_held && (rc = lines_take(&l->line)) > 0)
+        l->line_held = l->line.size > 0;
+    return rc;
 }
 
 int pairs_list_open(struct pairs_list **list, const char *source, int want, bool nested)
 {
     struct pairs_list *l = calloc(1, sizeof *l);
-    int rc = 0;
+    int rc;
 
     *list = NULL;
-    if (!l || !(l->line = malloc(LINE_MAX_BYTES + 1)))
-        rc = err_set(ERR_NOMEM, "%s: no memory", source);
-    else
-        rc = in_open(&l->in, source + 1);
-    if (rc != 0) {
+    if (!l)
+        return err_set(ERR_NOMEM, "%s: no memory", source);
+    if ((rc = lines_open(&l->line, source + 1, LINE_MAX_BYTES)) != 0) {
         pairs_list_close(l);
         return rc;
     }
@@ -121,12 +97,11 @@ void pairs_list_close(struct pairs_list *l)
     if (!l)
         return;
     end_inner(l);
-    in_close(&l->in);
+    lines_close(&l->line);
     free(l->key.at);
     free(l->shown.at);
     free(l->caption.at);
     free(l->picture.at);
-    free(l->line);
     free(l);
 }
 
@@ -135,7 +110,7 @@ void pairs_list_close(struct pairs_list *l)
 static void note_problem(struct pairs_list *l, const char *why)
 {
     if (!l->problem[0])
-        snprintf(l->problem, sizeof l->problem, "line %lld: %.300s", (long long)l->number, why);
+        snprintf(l->problem, sizeof l->problem, "line %lld: %.300s", (long long)l->line.number, why);
 }
 
 static int set_key(struct pairs_list *l, const char *path)
@@ -177,7 +152,7 @@ static int take_caption(struct pairs_list *l, struct pair *pair, const char *tex
 
     if (!text)
         why = "no caption behind the path: a tab stands between the two";
-    else if (l->line_cut || size > PAIRS_CAPTION_MAX)
+    else if (l->line.cut || size > PAIRS_CAPTION_MAX)
         why = "the caption is longer than 1 MiB";
     else if ((rc = pairs_bytes_set(&l->caption, text, size)) != 0)
         return rc;
@@ -202,16 +177,16 @@ static int next_path(struct pairs_list *l, struct pair *pair)
         return rc;
     l->line_held = false;
     l->problem[0] = 0;
-    if ((tab = memchr(l->line, '\t', l->line_size)))
+    if ((tab = memchr(l->line.text, '\t', l->line.size)))
         *tab = 0;
-    if (strlen(l->line) != (tab ? (size_t)(tab - l->line) : l->line_size))
-        return err_set(ERR_FORMAT, "%s: line %lld: a NUL in the path", l->source, (long long)l->number);
-    if ((rc = set_key(l, l->line)) != 0)
+    if (strlen(l->line.text) != (tab ? (size_t)(tab - l->line.text) : l->line.size))
+        return err_set(ERR_FORMAT, "%s: line %lld: a NUL in the path", l->source, (long long)l->line.number);
+    if ((rc = set_key(l, l->line.text)) != 0)
         return rc;
-    if ((l->want & PAIRS_PICTURE) && (rc = take_picture(l, pair, l->line)) != 0)
+    if ((l->want & PAIRS_PICTURE) && (rc = take_picture(l, pair, l->line.text)) != 0)
         return rc;
     if ((l->want & PAIRS_CAPTION) &&
-        (rc = take_caption(l, pair, tab ? tab + 1 : NULL, tab ? l->line_size - (size_t)(tab + 1 - l->line) : 0)) != 0)
+        (rc = take_caption(l, pair, tab ? tab + 1 : NULL, tab ? l->line.size - (size_t)(tab + 1 - l->line.text) : 0)) != 0)
         return rc;
     pair->key = (const char *)l->shown.at;
     pair->source = l->source;
@@ -229,16 +204,16 @@ static int compare_wanted(const void *a, const void *b)
 static int parse_reject(const struct pairs_list *l, char **source, char **key)
 {
     json_error_t error;
-    json_t *object = json_loadb(l->line, l->line_size, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_loadb(l->line.text, l->line.size, JSON_REJECT_DUPLICATES, &error);
     const char *s = json_string_value(json_object_get(object, "source"));
     const char *k = json_string_value(json_object_get(object, "key"));
     int rc = 0;
 
     *source = *key = NULL;
     if (!object)
-        rc = err_set(ERR_FORMAT, "%s: line %lld: %s", l->source, (long long)l->number, error.text);
+        rc = err_set(ERR_FORMAT, "%s: line %lld: %s", l->source, (long long)l->line.number, error.text);
     else if (!s || !k)
-        rc = err_set(ERR_FORMAT, "%s: line %lld: no \"source\" and \"key\"", l->source, (long long)l->number);
+        rc = err_set(ERR_FORMAT, "%s: line %lld: no \"source\" and \"key\"", l->source, (long long)l->line.number);
     else if (!(*source = strdup(s)) || !(*key = strdup(k)))
         rc = err_set(ERR_NOMEM, "%s: no memory", l->source);
     json_decref(object);
@@ -351,7 +326,7 @@ int pairs_list_next(struct pairs_list *l, struct pair *pair)
     if (l->kind == LIST_NEW) {
         if ((rc = next_line(l)) <= 0)
             return rc;
-        l->kind = l->line[0] == '{' ? LIST_REJECTS : LIST_PATHS;
+        l->kind = l->line.text[0] == '{' ? LIST_REJECTS : LIST_PATHS;
         if (l->kind == LIST_REJECTS && l->nested)
             return err_set(ERR_FORMAT, "%s: a list of rejects inside another", l->source);
     }

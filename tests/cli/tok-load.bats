@@ -14,7 +14,7 @@ refused() { # line, words
     printf '%s\n%s\n' "$head" "$1" >bad.json
     run bash -c 'tok-load bad.json | cat >/dev/null; exit ${PIPESTATUS[0]}'
     [ "$status" = 1 ]
-    [[ "$output" == *"bad.json:2: "*"$2"* ]]
+    [[ "$output" == *"bad.json: line 2: "*"$2"* ]]
 }
 
 @test "dump and load give the same bytes, also of shards and of rows" {
@@ -84,7 +84,7 @@ refused() { # line, words
         '{"armchair":"tok","kind":"image","image_vocab":5,"grid":[1,1],"layout":"shard"}' \
         '{"armchair":"tok","kind":"image","image_vocab":5,"grid":[1,1],"provenance":["a\nb"]}'; do
         run bash -c 'tok-load <<<"$1" | cat' _ "$header"
-        [[ "$output" == "tok-load: stdin:1: "* ]]
+        [[ "$output" == "tok-load: stdin: line 1: "* ]]
     done
 }
 
