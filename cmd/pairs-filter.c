@@ -17,7 +17,7 @@
 #define KEY_MAX 4096
 #define DETAIL_MAX CAPTION_REASON
 
-static const char *output, *rejects_path, *counts_path, *aspect, *side, *chars, *words, *letters;
+static const char *output, *rejects_path, *summary, *aspect, *side, *chars, *words, *letters;
 static struct tool_list patterns, keys, drop_keys;
 static int64_t copies;
 static bool keep_going;
@@ -33,9 +33,8 @@ static const struct tool_option options[] = {
     {0, "caption-copies", OPT_INT, "N", "a caption N times at most; 0: any number", &copies, 0, SEEN_MOST, 0},
     {0, "keys", OPT_LIST, "FILE", "only the keys in FILE, one a line", &keys, 0, 0, 0},
     {0, "drop-keys", OPT_LIST, "FILE", "not the keys in FILE", &drop_keys, 0, 0, 0},
-    {0, "counts", OPT_STRING, "FILE", "write what was kept and left out, as JSON", &counts_path, 0, 0, 0},
     {0, "rejects", OPT_STRING, "FILE", "list what was left out, as JSON lines", &rejects_path, 0, 0, 0},
-    TOOL_KEEP(keep_going),
+    TOOL_KEEP(keep_going), TOOL_SUMMARY(summary),
     TOOL_END};
 
 static struct tool tool = {.name = "pairs-filter", .args = "[SOURCE]...",
@@ -51,7 +50,7 @@ struct filter {
     struct caption_rules caption;
     struct seen keys, drop_keys;
     struct rejects rejects;
-    struct out out, counts_out;
+    struct out out;
     struct pairs_writer *writer;
     struct progress progress;
     char last_key[KEY_MAX + 1];   /* of the pair written last */
@@ -215,17 +214,13 @@ static void say_counts(const struct filter *f)
              f->pairs - f->count[KEPT], text);
 }
 
-static int write_counts(struct filter *f)
+static int write_summary(const struct filter *f)
 {
-    FILE *to = f->counts_out.file;
+    struct tool_count count[REASONS + 2] = {{"pairs", f->pairs}};
 
-    if (!counts_path)
-        return 0;
-    fprintf(to, "{\"pairs\":%" PRId64, f->pairs);
     for (int i = KEPT; i < REASONS; i++)
-        fprintf(to, "%s\"%s\":%" PRId64, i == KEPT + 1 ? ",\"left_out\":{" : ",", reason_name[i], f->count[i]);
-    fputs("}}\n", to);
-    return out_commit(&f->counts_out);
+        count[i + 1] = (struct tool_count){reason_name[i], f->count[i]};
+    return tool_summary(&tool, summary, count);
 }
 
 static int run(struct filter *f)
@@ -234,7 +229,6 @@ static int run(struct filter *f)
 
     if ((rc = read_rules(f)) != 0 || (rc = out_open(&f->out, output, true)) != 0 ||
         (rc = rejects_open(&f->rejects, rejects_path)) != 0 ||
-        (counts_path && (rc = out_open(&f->counts_out, counts_path, false)) != 0) ||
         (rc = pairs_create(&f->writer, &f->out)) != 0)
         return rc;
     progress_start(&f->progress, tool.name, "pairs", 0, tool.verbose < 0);
@@ -247,8 +241,8 @@ static int run(struct filter *f)
         pairs_drop(f->writer);
         return rc;
     }
-    if ((rc = pairs_end(f->writer)) != 0 || (rc = rejects_close(&f->rejects)) != 0 || (rc = write_counts(f)) != 0 ||
-        (rc = out_commit(&f->out)) != 0)
+    if ((rc = pairs_end(f->writer)) != 0 || (rc = rejects_close(&f->rejects)) != 0 || (rc = out_commit(&f->out)) != 0 ||
+        (rc = write_summary(f)) != 0)
         return rc;
     if (tool.verbose < 0) /* what was asked for may go unsaid, damage not */
         tool.skipped = f->count[BAD];
@@ -265,7 +259,6 @@ int main(int argc, char **argv)
     tool_start(&tool, argc, argv);
     rc = run(&f);
     out_abort(&f.rejects.out);
-    out_abort(&f.counts_out);
     out_abort(&f.out);
     caption_rules_fini(&f.caption);
     seen_fini(&f.keys);

@@ -190,9 +190,9 @@ P
 @test "pairs-filter: what was left out can be fed back, and is counted" {
     pair a 300 100 x; pair b 9 9 x; pair c 9 9 ""
     pairs-filter -q p > p.tar
-    pairs-filter --aspect 2 --chars 1: --rejects r.jsonl --counts n.json -o out.tar p.tar 2> words
+    pairs-filter --aspect 2 --chars 1: --rejects r.jsonl --summary n.json -o out.tar p.tar 2> words
     [ "$(last)" = "pairs-filter: 3 pairs, 1 kept, 2 left out: 1 chars, 1 aspect" ]
-    jq -e '.pairs == 3 and .kept == 1 and .left_out.aspect == 1 and .left_out.chars == 1 and (.left_out | add) == 2' n.json
+    jq -e '.program == "pairs-filter" and .pairs == 3 and .kept == 1 and .aspect == 1 and .chars == 1 and .words == 0' n.json
     pairs-filter -q --aspect 2 @r.jsonl | tar tf - | tr '\n' ' ' | grep -qx 'c.pgm c.txt '
     pairs-filter -q @r.jsonl | tar tf - | tr '\n' ' ' | grep -qx 'a.pgm a.txt c.pgm c.txt '
     run pairs-filter -q --aspect 2 -o out.tar p.tar
@@ -206,10 +206,10 @@ P
     [ "$status" = 1 ]
     [ "$output" = "pairs-filter: p: b: no caption beside it" ]
     [ "$(ls)" = p ]
-    pairs-filter -k --rejects r.jsonl --counts n.json -o out.tar p 2> words
+    pairs-filter -k --rejects r.jsonl --summary n.json -o out.tar p 2> words
     [ "$(last)" = "pairs-filter: 2 pairs, 1 kept, 1 left out: 1 bad" ]
     jq -e '. == {"source": "p", "key": "b", "reason": "bad: no caption beside it"}' r.jsonl
-    jq -e '.left_out.bad == 1' n.json
+    jq -e '.bad == 1' n.json
     run pairs-filter -q -k -o out.tar p
     [ "$output" = "pairs-filter: 1 records left out" ]
     echo y > p/b.txt
@@ -285,7 +285,7 @@ P
     run bash -c 'pairs-filter p > /dev/full'
     [ "$status" = 1 ]
     [[ "$output" == "pairs-filter: stdout: "*"No space left on device" ]]
-    for option in -o --rejects --counts; do
+    for option in -o --rejects --summary; do
         rm -f x.out
         run bash -c "pairs-filter --words 9: $option /dev/full p > x.out"
         [ "$status" = 1 ]

@@ -27,7 +27,7 @@ setup() {
     tar --sort=name -cf 'c d.tar' -C c .
     JOBS=2 "$ROOT/pipelines/0-filter.sh" kept a.tar b.tar 'c d.tar' -- --side 16
     cmp a.tar kept/a.tar
-    jq -e '.pairs == 2 and .kept == 0 and .left_out.aspect == 1 and .left_out.words == 1' 'kept/c d.counts'
+    jq -e '.pairs == 2 and .kept == 0 and .aspect == 1 and .words == 1' 'kept/c d.json'
     [ "$(wc -l < 'kept/c d.rejects')" -eq 2 ]
     rm kept/b.tar
     echo mine > kept/a.tar
