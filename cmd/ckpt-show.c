@@ -23,8 +23,9 @@ static const struct tool_option options[] = {
     {0, "json", OPT_FLAG, 0, "one JSON object a path, on a line", &as_json, 0, 0, 0},
     TOOL_END};
 
-static struct tool tool = {"ckpt-show", "PATH...", "Print and check checkpoints: run folders, checkpoint folders, safetensors",
-                           options, 1, -1, 0, NULL, 0, 0};
+static struct tool tool = {.name = "ckpt-show", .args = "PATH...",
+                           .what = "Print and check checkpoints: run folders, checkpoint folders, safetensors",
+                           .options = options, .min_args = 1, .max_args = -1};
 
 /* ---- printing -------------------------------------------------------------------------------------------------- */
 

@@ -56,7 +56,8 @@ static const struct tool_option options[] = {
     TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_file), TOOL_SEED(seed), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
     TOOL_END};
 
-static struct tool tool = {"dvae-train", "SOURCE...", "Learn a codebook from pictures", options, 0, -1, 0, NULL, 0, 0};
+static struct tool tool = {.name = "dvae-train", .args = "SOURCE...", .what = "Learn a codebook from pictures",
+                           .options = options, .min_args = 0, .max_args = -1};
 
 struct trainer {
     struct device dev;

@@ -27,8 +27,9 @@ static const struct tool_option options[] = {
     TOOL_THREADS(threads),
     TOOL_END};
 
-static struct tool tool = {"pairs-nearest", "[QUERY]", "Find the nearest known pictures of each picture", options,
-                           0, 1, 0, NULL, 0, 0};
+static struct tool tool = {.name = "pairs-nearest", .args = "[QUERY]",
+                           .what = "Find the nearest known pictures of each picture",
+                           .options = options, .min_args = 0, .max_args = 1};
 
 /* The known pictures, views of one name beside each other in no order. */
 struct known {

@@ -69,7 +69,7 @@ static const struct tool_preset presets[] = {
     {NULL, NULL}};
 
 static struct tool tool = {.name = "prior-train", .args = "SHARD...", .what = "learn the prior from shards of tokens",
-                           .options = options, .min_args = 0, .max_args = -1};
+                           .options = options, .min_args = 0, .max_args = -1, .lists = true};
 
 struct job {
     struct shard_set *shards, *val;

@@ -30,8 +30,9 @@ static const struct tool_option options[] = {
     TOOL_REJECTS(rejects_path),
     TOOL_END};
 
-static struct tool tool = {"shapes-judge", "[SOURCE]", "Read the attributes of drawings back and compare with captions",
-                           options, 0, 1, 0, NULL, 0, 0};
+static struct tool tool = {.name = "shapes-judge", .args = "[SOURCE]",
+                           .what = "Read the attributes of drawings back and compare with captions",
+                           .options = options, .min_args = 0, .max_args = 1};
 
 /* ---- captions by key -------------------------------------------------------------------------------------------- */
 

@@ -34,7 +34,9 @@ static const struct tool_option options[] = {
     TOOL_OUTPUT(output),
     TOOL_END};
 
-static struct tool tool = {"shapes-make", "", "Draw captioned pictures of a small world", options, 0, 0, 0, NULL, 0, 0};
+static struct tool tool = {.name = "shapes-make", .args = "",
+                           .what = "Draw captioned pictures of a small world",
+                           .options = options, .min_args = 0, .max_args = 0};
 
 static int put_pair(struct pairs_writer *w, const char *key, const char *caption, const struct shapes_scene *scene,
                     struct rng rng, uint64_t step)

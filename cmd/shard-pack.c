@@ -43,7 +43,7 @@ static const struct tool_option options[] = {
     TOOL_END
 };
 static struct tool tool = {.name = "shard-pack", .args = "[SHARD]...", .what = "join text and image tokens into shards",
-                           .options = options, .min_args = 0, .max_args = -1};
+                           .options = options, .min_args = 0, .max_args = -1, .lists = true};
 
 struct pack {
     struct join *join;

@@ -15,7 +15,7 @@ static const struct tool_option options[] = {
     TOOL_END
 };
 static struct tool tool = {.name = "tok-check", .args = "[FILE]...", .what = "check token streams and shards",
-                           .options = options, .min_args = 0, .max_args = -1};
+                           .options = options, .min_args = 0, .max_args = -1, .lists = true};
 
 struct verdict {
     uint64_t records, sum;

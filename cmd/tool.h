@@ -10,7 +10,8 @@
  *         {'n', "count", OPT_INT, "N", "candidates of each caption", &count, 1, 1e6, NULL},
  *         TOOL_END
  *     };
- *     static struct tool tool = {"prior-sample", "[FILE]", "draw image tokens for captions", options, 0, 1, 0, NULL, 0, 0};
+ *     static struct tool tool = {.name = "prior-sample", .args = "[FILE]", .what = "draw image tokens for captions",
+ *                                .options = options, .min_args = 0, .max_args = 1};
  *
  * and main calls tool_start(&tool, argc, argv), works, and returns tool_finish(&tool, rc).
  * The initial value of a destination is the default that --help shows.  --config FILE holds lines "word = value"
@@ -62,6 +63,7 @@ struct tool {
     char **arg;           /* out: the arguments, argv's own */
     int arg_count;        /* out */
     int64_t skipped;      /* set by the program: records left out under -k, said in the last line */
+    bool lists;           /* an argument @FILE stands for the lines of FILE: more names than a command line holds */
 };
 
 #define TOOL_OUTPUT(to)  {'o', "output", OPT_STRING, "FILE", "write to FILE instead of stdout", &(to), 0, 0, 0}

@@ -9,6 +9,8 @@
 #include "base/io.h"
 #include "cmd/tool_in.h"
 
+#define LIST_MAX ((size_t)1 << 30) /* bytes of a list of files */
+
 enum { CODE_WORD = 256, CODE_HELP = 1024, CODE_VERSION, CODE_CONFIG };
 
 static int table_size(const struct tool *tool)
@@ -158,6 +160,49 @@ static void take_option(struct tool *tool, int pass, int code, int n)
         tool_set_value(tool, o, o->type == OPT_FLAG ? NULL : optarg);
 }
 
+static void add_argument(struct tool *tool, int *room, char *arg)
+{
+    char **more = tool->arg;
+
+    if (tool->arg_count == *room) {
+        *room = *room ? 2 * *room : 64;
+        if (!(more = realloc(tool->arg, sizeof *more * (size_t)*room)))
+            tool_usage(tool, "no memory");
+    }
+    tool->arg = more;
+    tool->arg[tool->arg_count++] = arg;
+}
+
+/* Lines of each @FILE in its place.  The array stays to the end of the process, as argv does. */
+static void expand_lists(struct tool *tool, int count, char **arg)
+{
+    int room = 0;
+
+    tool->arg = NULL;
+    tool->arg_count = 0;
+    for (int i = 0; i < count; i++) {
+        char *text, *rest;
+        size_t size;
+
+        if (arg[i][0] != '@') {
+            add_argument(tool, &room, arg[i]);
+            continue;
+        }
+        if (file_read(arg[i] + 1, LIST_MAX, &text, &size) != 0)
+            tool_usage(tool, "%s", err_text());
+        keep_text(tool, text);
+        for (char *line = text; line; line = rest) {
+            if ((rest = strchr(line, '\n')))
+                *rest++ = 0;
+            line[strcspn(line, "\r")] = 0;
+            if (*line)
+                add_argument(tool, &room, line);
+        }
+    }
+    if (count > 0 && tool->arg_count == 0) /* no argument means another thing */
+        tool_usage(tool, "%s: names no files", arg[0] + 1);
+}
+
 void tool_start_presets(struct tool *tool, const struct tool_preset *presets, int argc, char **argv)
 {
     int n = table_size(tool), code;
@@ -208,6 +253,8 @@ void tool_start_presets(struct tool *tool, const struct tool_preset *presets, in
     free(words);
     tool->arg = argv + optind;
     tool->arg_count = argc - optind;
+    if (tool->lists)
+        expand_lists(tool, argc - optind, argv + optind);
     if (tool->arg_count < tool->min_args)
         tool_usage(tool, "too few arguments; usage: %s [OPTION]... %s", tool->name, tool->args);
     if (tool->max_args >= 0 && tool->arg_count > tool->max_args)

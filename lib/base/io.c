@@ -109,7 +109,7 @@ int out_open(struct out *out, const char *path, bool binary)
 
 int out_write(struct out *out, const void *bytes, size_t size)
 {
-    if (fwrite(bytes, 1, size, out->file) != size)
+    if (size && fwrite(bytes, 1, size, out->file) != size) /* of nothing, bytes may be NULL */
         return err_errno(ERR_IO, "%s: cannot write", out->path ? out->path : "stdout");
     out->fresh += size;
     if (out->temp && out->fresh >= SYNC_STEP) { /* so that out_commit has little left to wait for */

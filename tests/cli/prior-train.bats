@@ -42,9 +42,10 @@ setup() {
     for file in model ema state; do cmp whole/ckpt-00000012/$file.safetensors parts/ckpt-00000012/$file.safetensors; done
 }
 
-@test "prior-train: the same bytes for any number of threads, other ones for another seed" {
+@test "prior-train: the same bytes for any number of threads and from a @LIST, other ones for another seed" {
     train -q -o one --steps 3 train.shard
-    train -q -o three -j 3 --steps 3 train.shard
+    echo train.shard >list
+    train -q -o three -j 3 --steps 3 @list
     train -q -o seed --steps 3 --seed 1 train.shard
     cmp one/ckpt-00000003/state.safetensors three/ckpt-00000003/state.safetensors
     ! cmp -s one/ckpt-00000003/model.safetensors seed/ckpt-00000003/model.safetensors

@@ -21,6 +21,25 @@ pairs.shard: ok, 20 records, pair shard" ]
     [ "$(cat text.tok text.tok | tok-check -)" = "stdin: ok, 40 records, text, 2 streams" ]
 }
 
+@test "@LIST stands for the files it names, more than a command line holds" {
+    printf 'text.tok\r\n\nimage.tok' >list
+    [ "$(tok-check pairs.shard @list text.tok | cut -d: -f1 | tr '\n' ' ')" = "pairs.shard text.tok image.tok text.tok " ]
+    echo pairs.shard >one
+    shard-pack -q @one | cmp - <(shard-pack -q pairs.shard)
+    printf 'a.file.of.a.long.name.that.is.not.there/%0200d\n' $(seq 15000) >many
+    run bash -c 'tok-check @many 2>/dev/null | wc -l'
+    [ "$output" = 15000 ]
+    : >empty
+    run tok-check @empty
+    [ "$status" = 2 ]
+    [ "$output" = "tok-check: empty: names no files (see tok-check --help)" ]
+    run tok-check @nowhere
+    [ "$status" = 2 ]
+    [ "$output" = "tok-check: nowhere: cannot open: No such file or directory (see tok-check --help)" ]
+    cp text.tok @odd
+    [ "$(tok-check ./@odd)" = "./@odd: ok, 20 records, text" ]
+}
+
 @test "bad files are named with their reason, and the others are still checked" {
     head -c 100 pairs.shard >cut.shard
     run --separate-stderr tok-check cut.shard nothing.tok text.tok
