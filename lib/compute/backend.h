@@ -21,6 +21,8 @@ struct backend {
 
     int (*open)(void **self);
     void (*close)(void *self);
+    int (*precision)(void *self, enum precision p);
+    bool (*fast)(void *self, enum precision p);
     int (*alloc)(void *self, void **data, size_t size); /* zeroed, 64-byte aligned */
     void (*dealloc)(void *self, void *data, size_t size);
     int (*upload)(void *self, void *to, const void *host, size_t size);

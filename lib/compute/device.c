@@ -60,6 +60,16 @@ void device_close(struct device *dev)
     *dev = (struct device){0};
 }
 
+int device_precision(struct device *dev, enum precision p)
+{
+    return dev->ops->precision(dev->self, p);
+}
+
+bool device_fast(const struct device *dev, enum precision p)
+{
+    return dev->ops->fast(dev->self, p);
+}
+
 int device_arena_init(struct device *dev, struct arena *a, size_t size)
 {
     void *data = NULL;

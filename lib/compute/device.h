@@ -13,11 +13,16 @@
 #ifndef COMPUTE_DEVICE_H
 #define COMPUTE_DEVICE_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "compute/tensor.h"
 
 struct backend;
+
+/* What products of matrices and convolutions round their factors to; sums, and all else, stay f32. */
+enum precision { PRECISION_F32, PRECISION_BF16 };
 
 struct device {
     const struct backend *ops; /* borrowed: static table */
@@ -26,6 +31,11 @@ struct device {
 
 must_check int device_open(struct device *dev, const char *name);
 void device_close(struct device *dev);
+
+/* From now on; f32 after device_open.  Gradients' factors are rounded too. */
+must_check int device_precision(struct device *dev, enum precision p);
+/* Is p at least as fast as f32 on this device? */
+bool device_fast(const struct device *dev, enum precision p);
 
 /* A block of zeroed device memory for arena_take; device_arena_fini gives it back. */
 must_check int device_arena_init(struct device *dev, struct arena *a, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prior_step.c -- where a training step and a batch of samples of the demo's prior spend their time.
  *
- *   build/tests/bench/prior_step [LAYERS WIDTH HEADS TEXT SIDE VOCAB BATCH MICRO SAMPLES [DEVICE]]
+ *   build/tests/bench/prior_step [LAYERS WIDTH HEADS TEXT SIDE VOCAB BATCH MICRO SAMPLES [DEVICE [bf16]]]
  *
  * The device's table is copied and every operation that the prior uses is timed on its way through.  Best of the rounds.
  */
@@ -170,6 +170,8 @@ int main(int argc, char **argv)
                               .text_vocab = v[5], .image_vocab = v[5], .kernel = 11, .masks = MASK_DALLE};
     b.batch = v[6], b.micro = v[7], b.samples = v[8];
     check(device_open(&dev, argc > 10 ? argv[10] : "cpu"));
+    if (argc > 11)
+        check(device_precision(&dev, PRECISION_BF16));
     watched = *dev.ops;
     watch(&watched);
     real = dev.ops;

@@ -2,12 +2,42 @@
 #include "compute/matmul.h"
 
 #include "base/par.h"
+#include "compute/cpu/cpu.h"
 #include "harness.h"
 
 #define BOUND 2e-6 /* f32 sums of up to a few hundred products, and of thousands of rows */
 
+/* Products of bf16 factors in each way that the device has; the best way's number, all below it exist too. */
+static int bf16_ways(struct harness *h)
+{
+    struct cpu *cpu = h->dev.self;
+    int best;
+
+    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
+    best = (int)cpu->bf16;
+    assert_int_equal(device_precision(&h->dev, PRECISION_F32), 0);
+    assert_int_equal(cpu->bf16, CPU_BF16_NONE);
+    return best;
+}
+
+static void set_way(struct harness *h, int way)
+{
+    ((struct cpu *)h->dev.self)->bf16 = (enum cpu_bf16)way;
+}
+
+/* Eight bits of mantissa, ties to even. */
+static void to_bf16(struct tensor *t)
+{
+    for (int64_t i = 0; i < tensor_elements(t); i++) {
+        int exponent;
+        double mantissa = frexp(H_F32(t)[i], &exponent);
+
+        H_F32(t)[i] = (float)ldexp(nearbyint(mantissa * 256) / 256, exponent);
+    }
+}
+
 static const int64_t sizes[][3] = {{1, 1, 1}, {1, 17, 3}, {7, 1, 5}, {2, 3, 1}, {33, 65, 17}, {128, 64, 257},
-                                   {31, 16, 64}, {257, 129, 31}, {45, 50, 515}};
+                                   {31, 16, 64}, {257, 129, 31}, {45, 50, 515}, {80, 48, 1100}, {20, 40, 2500}};
 
 static void reference(double *y, const float *a, const float *b, const float *bias, int64_t m, int64_t n, int64_t k,
                       struct matmul how)
@@ -22,7 +52,7 @@ static void reference(double *y, const float *a, const float *b, const float *bi
         }
 }
 
-static void one(struct harness *hp, const int64_t *size, struct matmul how, bool with_bias)
+static void one(struct harness *hp, const int64_t *size, struct matmul how, bool with_bias, int way)
 {
     struct harness h = *hp;
     int64_t m = size[0], n = size[1], k = size[2];
@@ -31,8 +61,13 @@ static void one(struct harness *hp, const int64_t *size, struct matmul how, bool
     struct tensor b = h_random(&h, 1.0f, how.tb ? n : k, how.tb ? k : n);
     double *want = h_doubles(&h, &y, 0);
 
-    reference(want, H_F32(&a), H_F32(&b), with_bias ? H_F32(&bias) : NULL, m, n, k, how);
+    set_way(&h, way);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, with_bias ? &bias : NULL, how), 0);
+    if (way != CPU_BF16_NONE) {
+        to_bf16(&a);
+        to_bf16(&b);
+    }
+    reference(want, H_F32(&a), H_F32(&b), with_bias ? H_F32(&bias) : NULL, m, n, k, how);
     h_near(h_error(H_F32(&y), want, m * n), BOUND);
 }
 
@@ -42,9 +77,12 @@ static void test_forms(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-            for (int form = 0; form < 16; form++)
-                one(&h, sizes[s], (struct matmul){.ta = form & 1, .tb = form & 2, .add = form & 4}, form & 8);
+        int ways = bf16_ways(&h);
+
+        for (int way = CPU_BF16_NONE; way <= ways; way++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                for (int form = 0; form < 16; form++)
+                    one(&h, sizes[s], (struct matmul){.ta = form & 1, .tb = form & 2, .add = form & 4}, form & 8, way);
         h_close(&h);
     }
 }
@@ -124,13 +162,16 @@ static void test_threads(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (int s = 0; s < 4; s++) {
-            int64_t m = shapes[s / 2][0], n = shapes[s / 2][1], k = shapes[s / 2][2];
+        int ways = bf16_ways(&h);
+
+        for (int s = 0; s < 4 * (1 + ways); s++) {
+            int64_t m = shapes[s / 2 % 2][0], n = shapes[s / 2 % 2][1], k = shapes[s / 2 % 2][2];
             struct matmul how = {.ta = s % 2, .tb = s % 2 == 0};
             struct tensor a = how.ta ? h_random(&h, 1.0f, k, m) : h_random(&h, 1.0f, m, k);
             struct tensor b = how.tb ? h_random(&h, 1.0f, n, k) : h_random(&h, 1.0f, k, n);
             struct tensor y[2] = {h_zeros(&h, m, n), h_zeros(&h, m, n)};
 
+            set_way(&h, s / 4);
             for (int t = 0; t < 2; t++) {
                 par_set_threads(1 + 2 * t);
                 assert_int_equal(op_matmul(&h.dev, &y[t], &a, &b, NULL, how), 0);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compute/cpu/dnnl.h"
+#include "compute/cpu/gemm.h"
 
 static int cpu_open(void **self)
 {
@@ -30,6 +31,20 @@ static void cpu_close(void *self)
     cpu_dnnl_free(cpu->dnnl);
     free(cpu->scratch);
     free(cpu);
+}
+
+static int cpu_precision(void *self, enum precision p)
+{
+    struct cpu *cpu = self;
+
+    cpu->bf16 = p == PRECISION_BF16 ? cpu_bf16_best() : CPU_BF16_NONE;
+    return 0;
+}
+
+static bool cpu_fast(void *self, enum precision p)
+{
+    (void)self;
+    return p == PRECISION_F32 || cpu_bf16_best() != CPU_BF16_EMULATED;
 }
 
 /* An arena's block is what the device hands out. */
@@ -92,6 +107,8 @@ const struct backend backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
     .close = cpu_close,
+    .precision = cpu_precision,
+    .fast = cpu_fast,
     .alloc = cpu_alloc,
     .dealloc = cpu_dealloc,
     .upload = cpu_upload,

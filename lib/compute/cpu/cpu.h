@@ -14,7 +14,16 @@
 
 struct cpu_dnnl; /* primitives of oneDNN by shape: cpu/dnnl.c */
 
+/* How products of bf16 factors are made. */
+enum cpu_bf16 {
+    CPU_BF16_NONE,     /* factors are f32 */
+    CPU_BF16_EMULATED, /* rounded, then f32 products */
+    CPU_BF16_DOTS,     /* AVX-512's dot products */
+    CPU_BF16_TILES     /* AMX */
+};
+
 struct cpu {
+    enum cpu_bf16 bf16;
     struct cpu_dnnl *dnnl; /* owned */
     void *scratch;         /* owned: grows to the largest piece asked for, then stays */
     size_t scratch_size;   /* bytes */

@@ -25,5 +25,11 @@ struct gemm {
 };
 
 must_check int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how);
+/* The same with a and b rounded to bf16 (nearest, ties to even), sums in f32, in stretches of a fixed length that differs.
+ * How: cpu->bf16, not CPU_BF16_NONE. */
+must_check int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias,
+                             const struct gemm *how);
+/* The fastest way that this processor has. */
+enum cpu_bf16 cpu_bf16_best(void);
 
 #endif

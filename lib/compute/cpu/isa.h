@@ -20,6 +20,8 @@
 #define backend_cpu CPU_NAME(backend_cpu)
 #define cpu_matmul CPU_NAME(cpu_matmul)
 #define cpu_gemm CPU_NAME(cpu_gemm)
+#define cpu_gemm_bf16 CPU_NAME(cpu_gemm_bf16)
+#define cpu_bf16_best CPU_NAME(cpu_bf16_best)
 #define cpu_sum_rows CPU_NAME(cpu_sum_rows)
 #define cpu_norm CPU_NAME(cpu_norm)
 #define cpu_norm_grad CPU_NAME(cpu_norm_grad)

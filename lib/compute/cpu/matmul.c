@@ -18,7 +18,9 @@ int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias
     struct gemm shape = {.m = y->shape[0], .n = y->shape[1], .k = a->shape[how.ta ? 0 : 1], .ta = how.ta, .tb = how.tb,
                          .add = how.add, .gain = 1.0f};
 
-    return cpu_gemm(self, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
+    struct cpu *cpu = self;
+
+    return (cpu->bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
 }
 
 /* sum[0..count) = the sum of that many columns over rows; x is at the first column, count at most COLUMNS. */
