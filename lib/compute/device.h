@@ -32,7 +32,7 @@ struct device {
 must_check int device_open(struct device *dev, const char *name);
 void device_close(struct device *dev);
 
-/* From now on; f32 after device_open.  Gradients' factors are rounded too. */
+/* f32 after device_open; to be set before weights are packed for sampling.  Gradients' factors are rounded too. */
 must_check int device_precision(struct device *dev, enum precision p);
 /* Is p at least as fast as f32 on this device? */
 bool device_fast(const struct device *dev, enum precision p);

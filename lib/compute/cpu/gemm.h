@@ -21,6 +21,7 @@ struct gemm {
     bool ta, tb;
     bool add;
     bool relu;
+    bool gelu; /* bf16 only: x sigmoid(1.702 x) of gain * (...), before y is added */
     float gain;
 };
 
@@ -31,5 +32,14 @@ must_check int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const fl
                              const struct gemm *how);
 /* The fastest way that this processor has. */
 enum cpu_bf16 cpu_bf16_best(void);
+
+#if defined __AVX512F__
+/* Few rows and weights b [n,k] that were packed once, as bf16: compute/sample.h's thin products, not emulated.  A row's bytes
+ * do not depend on the other rows. */
+size_t cpu_thin_bf16_size(int64_t n, int64_t k);
+void cpu_thin_bf16_pack(void *packed, const float *w, int64_t n, int64_t k);
+must_check int cpu_thin_bf16(struct cpu *cpu, float *y, const float *x, const void *packed, const float *bias,
+                             const struct gemm *how);
+#endif
 
 #endif

@@ -16,25 +16,13 @@
 #include <string.h>
 
 #include "base/par.h"
+#include "compute/cpu/math.h"
 #include "compute/cpu/vec.h"
 
 #if VEC == 16
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-
-/* The nearest bf16, ties to even, as f32; NaN stays one. */
-static float rounded(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    if (x == x)
-        bits += 0x7fffu + (bits >> 16 & 1);
-    bits &= 0xffff0000u;
-    memcpy(&x, &bits, sizeof x);
-    return x == x ? x : NAN;
-}
 
 static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
 {
@@ -46,7 +34,7 @@ static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, c
         return err_set(ERR_NOMEM, "no memory for rounded factors");
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < of_a + of_b; i++)
-        copy[i] = rounded(i < of_a ? a[i] : b[i - of_a]);
+        copy[i] = cpu_round_bf16(i < of_a ? a[i] : b[i - of_a]);
     rc = cpu_gemm(cpu, y, copy, copy + of_a, bias, how);
     free(copy);
     return rc;
@@ -202,16 +190,18 @@ TILES static void group_tiles(square y, const uint16_t *a, int64_t by_a, const u
     enum { BY_A = DEEP * 2, BY_B = GROUP * 4, BY_Y = GROUP * 4 }; /* bytes from row to row */
     const uint16_t *a2 = a + by_a;
 
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
     if (add) {
         _tile_loadd(0, y[0], BY_Y);
-        _tile_loadd(1, y[0] + SIDE, BY_Y);
-        _tile_loadd(2, y[SIDE], BY_Y);
-        _tile_loadd(3, y[SIDE] + SIDE, BY_Y);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
+        if (right)
+            _tile_loadd(1, y[0] + SIDE, BY_Y);
+        if (low)
+            _tile_loadd(2, y[SIDE], BY_Y);
+        if (low && right)
+            _tile_loadd(3, y[SIDE] + SIDE, BY_Y);
     }
     if (low && right)
         for (int64_t k = 0; k < depth; k += DEEP) {
@@ -295,6 +285,8 @@ static void put(float *y, const square sum, const struct stretch *s, int64_t row
             float *to = y + r * how->n + part;
             vec v = how->gain * (vec_load(sum[r] + part) + bias);
 
+            if (how->gelu)
+                v = v / (1.0f + vec_exp(v * -1.702f));
             if (add)
                 v += load_some(to, count);
             if (relu)
@@ -309,31 +301,27 @@ static void put(float *y, const square sum, const struct stretch *s, int64_t row
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
-/* Rows first..first+rows-1 of y; packed: room for them. */
-static void block(float *y, const float *a, uint16_t *packed, const struct stretch *s, int64_t first, int64_t rows, bool tiles)
+/* A panel of y's columns for rows <= BLOCK, packed. */
+static void panel(float *y, const uint16_t *packed, const struct stretch *s, int64_t column, int64_t rows, bool tiles)
 {
-    square sum[BLOCK / GROUP] = {{{0}}};
+    bool right = s->how->n - column > SIDE;
+    square sum[BLOCK / GROUP];
 
-    (s->how->ta ? pack_a_across : pack_a)(packed, a, s, first, rows);
-    for (int64_t column = 0; column < s->how->n; column += GROUP) {
-        bool right = s->how->n - column > SIDE;
+    for (int64_t k = 0; k < s->depth; k += PART) {
+        const uint16_t *b = s->b + column * s->depth + k * GROUP;
+        int64_t depth = s->depth - k < PART ? s->depth - k : PART;
 
-        for (int64_t k = 0; k < s->depth; k += PART) {
-            const uint16_t *panel = s->b + column * s->depth + k * GROUP;
-            int64_t depth = s->depth - k < PART ? s->depth - k : PART;
+        for (int64_t r = 0; r < rows; r += GROUP) {
+            const uint16_t *a = packed + r * s->depth + k * SIDE;
 
-            for (int64_t r = 0; r < rows; r += GROUP) {
-                const uint16_t *x = packed + r * s->depth + k * SIDE;
-
-                if (tiles)
-                    group_tiles(sum[r / GROUP], x, SIDE * s->depth, panel, depth, k > 0, rows - r > SIDE, right);
-                else
-                    group_dots(sum[r / GROUP], x, SIDE * s->depth, panel, depth, k > 0, rows - r > SIDE);
-            }
+            if (tiles)
+                group_tiles(sum[r / GROUP], a, SIDE * s->depth, b, depth, k > 0, rows - r > SIDE, right);
+            else
+                group_dots(sum[r / GROUP], a, SIDE * s->depth, b, depth, k > 0, rows - r > SIDE);
         }
-        for (int64_t r = 0; r < rows; r += GROUP)
-            put(y + (first + r) * s->how->n + column, sum[r / GROUP], s, rows - r < GROUP ? rows - r : GROUP, column);
     }
+    for (int64_t r = 0; r < rows; r += GROUP)
+        put(y + r * s->how->n + column, sum[r / GROUP], s, rows - r < GROUP ? rows - r : GROUP, column);
 }
 
 TILES static void tiles_start(void)
@@ -403,9 +391,56 @@ int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, con
             for (int64_t column = 0; column < how->n; column += GROUP)
                 (how->tb ? pack_b_across : pack_b)(packed + column * s.depth, b, &s, column);
 #pragma omp for schedule(dynamic)
-            for (int64_t first = 0; first < how->m; first += rows)
-                block(y, a, own, &s, first, how->m - first < rows ? how->m - first : rows, tiles);
+            for (int64_t first = 0; first < how->m; first += rows) {
+                int64_t some = how->m - first < rows ? how->m - first : rows;
+
+                (how->ta ? pack_a_across : pack_a)(own, a, &s, first, some);
+                for (int64_t column = 0; column < how->n; column += GROUP)
+                    panel(y + first * how->n, own, &s, column, some, tiles);
+            }
         }
+        if (tiles)
+            tiles_end();
+    }
+    return 0;
+}
+
+/* ---- few rows, packed weights (compute/sample.h) ------------------------------------------------------------------- */
+
+size_t cpu_thin_bf16_size(int64_t n, int64_t k)
+{
+    return (size_t)(up(n, GROUP) * up(k, DEEP)) * sizeof(uint16_t);
+}
+
+void cpu_thin_bf16_pack(void *packed, const float *w, int64_t n, int64_t k)
+{
+    struct gemm how = {.n = n, .k = k, .tb = true};
+    struct stretch s = {.how = &how, .count = k, .depth = up(k, DEEP)};
+
+#pragma omp parallel for schedule(static)
+    for (int64_t column = 0; column < n; column += GROUP)
+        pack_b_across((uint16_t *)packed + column * s.depth, w, &s, column);
+}
+
+int cpu_thin_bf16(struct cpu *cpu, float *y, const float *x, const void *packed, const float *bias, const struct gemm *how)
+{
+    struct stretch s = {.how = how, .count = how->k, .depth = up(how->k, DEEP), .first = true, .last = true, .b = packed,
+                        .bias = bias};
+    bool tiles = cpu->bf16 == CPU_BF16_TILES;
+    uint16_t *rows = cpu_scratch(cpu, (size_t)(up(how->m, GROUP) * s.depth) * sizeof *rows);
+
+    if (!rows)
+        return ERR_NOMEM;
+    pack_a(rows, x, &s, 0, how->m);
+#pragma omp parallel
+    {
+        if (tiles)
+            tiles_start();
+#pragma omp for schedule(static)
+        for (int64_t column = 0; column < how->n; column += GROUP)
+            for (int64_t first = 0; first < how->m; first += BLOCK)
+                panel(y + first * how->n, rows + first * s.depth, &s, column,
+                      how->m - first < BLOCK ? how->m - first : BLOCK, tiles);
         if (tiles)
             tiles_end();
     }

@@ -75,4 +75,12 @@ static inline float cpu_log(float x)
     return x < INFINITY ? y : x; /* +inf and NaN as they are */
 }
 
+/* The nearest bf16, ties to even, as f32; NaN stays NaN. */
+static inline float cpu_round_bf16(float x)
+{
+    uint32_t bits = cpu_to_bits(x);
+
+    return x == x ? cpu_from_bits((bits + 0x7FFFu + (bits >> 16 & 1)) & 0xFFFF0000u) : x;
+}
+
 #endif
