@@ -14,7 +14,7 @@
 #include "model/prompt.h"
 #include "train/loop.h"
 
-static const char *output, *model, *prompt_path, *device_name = "cpu";
+static const char *output, *model, *prompt_path, *device_name = "cpu", *precision = "f32";
 static int64_t candidates = 1, top_k, batch = 32, keep, seed, threads;
 static double temperature = 1, top_p = 1;
 static bool raw, dry_run, force;
@@ -32,7 +32,7 @@ static const struct tool_option options[] = {
     {0, "raw", OPT_FLAG, 0, "take the last weights, not their average", &raw, 0, 0, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
-    TOOL_DEVICE(device_name),
+    TOOL_DEVICE(device_name), TOOL_PRECISION(precision),
     TOOL_THREADS(threads),
     TOOL_FORCE(force),
     TOOL_END
@@ -162,13 +162,20 @@ static void say_counts(const struct job *j)
         tool_say(&tool, "%" PRId64 " prompts had no caption", j->prompt.unused);
 }
 
+static int open_device(struct job *j)
+{
+    int rc = device_open(&j->device, device_name);
+
+    return rc == 0 ? device_precision_by_name(&j->device, precision) : rc;
+}
+
 static int work(struct job *j)
 {
     struct draw_options o = {.candidates = candidates, .batch = batch, .keep = keep, .seed = (uint64_t)seed,
                              .how = {.temperature = (float)temperature, .top_k = top_k, .top_p = (float)top_p}};
     int rc;
 
-    if ((!dry_run && (rc = device_open(&j->device, device_name)) != 0) || (rc = load_prior(j)) != 0)
+    if ((!dry_run && (rc = open_device(j)) != 0) || (rc = load_prior(j)) != 0)
         return rc;
     if (keep > prior_image_slots(&j->meta.config))
         return err_set(ERR_ARG, "--keep %" PRId64 ": a picture has %" PRId64 " codes", keep,

@@ -22,7 +22,7 @@ static struct train_options run = {.program = "prior-train", .steps = 430000, .b
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.96, .decay = 4.5e-2};
 static double eps = 1e-8, v_max = 5, dropout = 0.1, init_scale = 1;
 static int64_t threads, seed, val_pairs = 1024;
-static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu";
+static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu", *precision = "auto";
 static struct tool_list val, halve;
 static bool dry_run, force;
 
@@ -52,7 +52,7 @@ static const struct tool_option options[] = {
     {0, "val-pairs", OPT_INT, "N", "pairs of it; 0: all", &val_pairs, 0, 1e15, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit; without shards those of the paper's data", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
-    TOOL_DEVICE(device_name),
+    TOOL_DEVICE(device_name), TOOL_PRECISION(precision),
     TOOL_THREADS(threads),
     TOOL_FORCE(force),
     TOOL_END
@@ -214,6 +214,13 @@ static int learn(struct job *j)
     return rc;
 }
 
+static int open_device(struct job *j)
+{
+    int rc = device_open(&j->device, device_name);
+
+    return rc == 0 ? device_precision_by_name(&j->device, precision) : rc;
+}
+
 static int work(struct job *j)
 {
     int rc;
@@ -227,7 +234,7 @@ static int work(struct job *j)
         return rc;
     run.micro = prior_micro(&shape, run.batch, run.micro);
     if ((run.resume && !dry_run && (rc = prior_run_same(run.output, &j->meta, force)) != 0) ||
-        (!dry_run && (rc = device_open(&j->device, device_name)) != 0) ||
+        (!dry_run && (rc = open_device(j)) != 0) ||
         (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0 ||
         (rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
         return rc;
