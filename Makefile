@@ -81,7 +81,7 @@ tests: $(programs) $(unit) $(if $(wildcard tests/fuzz/replay.c),$(fuzz))
 # Debian 12 and Ubuntu 24.04 names; README says why each.
 packages := gcc g++ libc6-dev libdnnl-dev libarchive-dev libpng-dev libjpeg-dev libwebp-dev libutf8proc-dev \
             libjansson-dev libdeflate-dev libmd-dev librandom123-dev \
-            libcmocka-dev zlib1g-dev bats perl mandoc python3 jq
+            libcmocka-dev zlib1g-dev bats perl mandoc python3 jq xz-utils bzip2
 
 deps:
 	@missing=$$(for p in $(packages); do \

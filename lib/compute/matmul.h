@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* matmul.h -- products of matrices, the linear layer and its gradients.
  *
- *   y = A(a) B(b) + bias (+ y if add)      A(a): a or its transpose, likewise B
+ *   y = A(a) B(b) + bias + plus, times slope of a GELU      A(a): a or its transpose, likewise B
  *
  *   linear layer, weights [out,in]: forward   y = x w^T + bias     tb
  *                                   dx = dy w                      neither
- *                                   dw += dy^T x                   ta, add
- *                                   db += column sums of dy        op_sum_rows
+ *                                   dw += dy^T x                   ta, plus y
+ *                                   db += column sums of dy        row_sums of the same call, or op_sum_rows
+ *
+ * What stands behind the product (struct matmul) is done to y on its way out, where the device can; else by the passes that
+ * act.h names.
  *
  * Shapes   y: [M,N]   a: [M,K] or, with ta, [K,M]   b: [K,N] or, with tb, [N,K]   bias: [N] or NULL
  * Types    f32
- * Memory   nothing overlaps
+ * Memory   nothing overlaps but what is said below
  */
 #ifndef COMPUTE_MATMUL_H
 #define COMPUTE_MATMUL_H
@@ -20,8 +23,12 @@
 #include "compute/device.h"
 
 struct matmul {
-    bool ta, tb; /* use the transpose */
-    bool add;    /* add to y instead of replacing it */
+    bool ta, tb;                    /* use the transpose */
+    bool add;                       /* add to y instead of replacing it */
+    const struct tensor *plus;      /* [M,N]: added, not with add; NULL: nothing */
+    const struct tensor *gelu_grad; /* [M,N], x: y is multiplied by d/dx gelu(x); NULL: not.  Not with add or plus */
+    const struct tensor *gelu;      /* [M,N], out: gelu(y); NULL: not */
+    const struct tensor *row_sums;  /* [M], with ta: += sums of A's rows; NULL: not */
 };
 
 must_check int op_matmul(struct device *dev, const struct tensor *y, const struct tensor *a, const struct tensor *b,

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 
-#include "compute/act.h"
 #include "compute/attn.h"
 #include "compute/embed.h"
 #include "compute/loss.h"
@@ -225,20 +224,18 @@ static int embed_grad(struct prior_pass *s, const struct tensor *dx)
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
-static int linear(struct device *dev, const struct tensor *y, const struct tensor *x, const struct prior_linear *l, bool add)
+static int linear(struct device *dev, const struct tensor *y, const struct tensor *x, const struct prior_linear *l)
 {
-    return op_matmul(dev, y, x, &l->w, &l->b, (struct matmul){.tb = true, .add = add});
+    return op_matmul(dev, y, x, &l->w, &l->b, (struct matmul){.tb = true});
 }
 
+/* before: what went through a GELU to become x, dx is then its gradient; NULL: x went through none. */
 static int linear_grad(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *x,
-                       const struct prior_linear *l, const struct prior_linear *dl)
+                       const struct prior_linear *l, const struct prior_linear *dl, const struct tensor *before)
 {
-    int rc;
+    int rc = op_matmul(dev, &dl->w, dy, x, NULL, (struct matmul){.ta = true, .add = true, .row_sums = &dl->b});
 
-    if ((rc = op_matmul(dev, &dl->w, dy, x, NULL, (struct matmul){.ta = true, .add = true})) != 0 ||
-        (rc = op_sum_rows(dev, &dl->b, dy)) != 0)
-        return rc;
-    return op_matmul(dev, dx, dy, &l->w, NULL, (struct matmul){0});
+    return rc == 0 ? op_matmul(dev, dx, dy, &l->w, NULL, (struct matmul){.gelu_grad = before}) : rc;
 }
 
 /* Views of one layer's memory for n examples. */
@@ -264,9 +261,9 @@ static struct views views_of(const struct prior_kept *k, const struct prior_conf
 static int residual(struct device *dev, const struct tensor *y, const struct tensor *x, const struct tensor *h,
                     const struct prior_linear *l)
 {
-    int rc = y->data == x->data ? 0 : op_copy(dev, y, x);
+    bool same = y->data == x->data;
 
-    return rc == 0 ? linear(dev, y, h, l, true) : rc;
+    return op_matmul(dev, y, h, &l->w, &l->b, (struct matmul){.tb = true, .add = same, .plus = same ? NULL : x});
 }
 
 /* The layer's input stands in its x; y: the next layer's x. */
@@ -279,12 +276,11 @@ static int layer_forward(struct prior_pass *s, int64_t i, int64_t n, const struc
     int rc;
 
     if ((rc = op_norm(dev, &v.h, &v.mean, &v.rstd, &v.x, &w->attn_norm.g, &w->attn_norm.b, PRIOR_NORM_EPS)) != 0 ||
-        (rc = linear(dev, &v.qkv, &v.h, &w->qkv, false)) != 0 ||
+        (rc = linear(dev, &v.qkv, &v.h, &w->qkv)) != 0 ||
         (rc = op_attn(dev, &v.out3, &v.lse, &v.qkv3, &attn)) != 0 ||
         (rc = residual(dev, &v.middle, &v.x, &v.out, &w->out)) != 0 ||
         (rc = op_norm(dev, &v.h2, &v.mean2, &v.rstd2, &v.middle, &w->mlp_norm.g, &w->mlp_norm.b, PRIOR_NORM_EPS)) != 0 ||
-        (rc = linear(dev, &v.up, &v.h2, &w->up, false)) != 0 ||
-        (rc = op_gelu(dev, &v.act, &v.up)) != 0)
+        (rc = op_matmul(dev, &v.up, &v.h2, &w->up.w, &w->up.b, (struct matmul){.tb = true, .gelu = &v.act})) != 0)
         return rc;
     return residual(dev, y, &v.middle, &v.act, &w->down);
 }
@@ -303,15 +299,14 @@ static int layer_backward(struct prior_pass *s, int64_t i, int64_t n)
     struct tensor dqkv = tensor_f32(s->dwide, rows, 3 * d), dqkv3 = tensor_f32(s->dwide, n, slots, 3 * d);
     int rc;
 
-    if ((rc = linear_grad(dev, &dup, &dx, &v.act, &w->down, &dw->down)) != 0 ||
-        (rc = op_gelu_grad(dev, &dup, &dup, &v.up)) != 0 ||
-        (rc = linear_grad(dev, &dh, &dup, &v.h2, &w->up, &dw->up)) != 0 ||
+    if ((rc = linear_grad(dev, &dup, &dx, &v.act, &w->down, &dw->down, &v.up)) != 0 ||
+        (rc = linear_grad(dev, &dh, &dup, &v.h2, &w->up, &dw->up, NULL)) != 0 ||
         (rc = op_norm_grad(dev, &dx, &dw->mlp_norm.g, &dw->mlp_norm.b, &dh, &v.middle, &v.mean2, &v.rstd2,
                            &w->mlp_norm.g)) != 0)
         return rc;
-    if ((rc = linear_grad(dev, &dh, &dx, &v.out, &w->out, &dw->out)) != 0 ||
+    if ((rc = linear_grad(dev, &dh, &dx, &v.out, &w->out, &dw->out, NULL)) != 0 ||
         (rc = op_attn_grad(dev, &dqkv3, &dout3, &v.out3, &v.lse, &v.qkv3, &attn)) != 0 ||
-        (rc = linear_grad(dev, &dh, &dqkv, &v.h, &w->qkv, &dw->qkv)) != 0)
+        (rc = linear_grad(dev, &dh, &dqkv, &v.h, &w->qkv, &dw->qkv, NULL)) != 0)
         return rc;
     return op_norm_grad(dev, &dx, &dw->attn_norm.g, &dw->attn_norm.b, &dh, &v.x, &v.mean, &v.rstd, &w->attn_norm.g);
 }
@@ -363,9 +358,9 @@ static int to_logits(struct prior_pass *s, const struct prior_examples *e, struc
     }
     if ((rc = op_embed(p->device, &v.gathered, &v.x, &v.gather, false)) != 0 ||
         (rc = op_norm(p->device, &v.h, &v.mean, &v.rstd, &v.gathered, &p->w.final.g, &p->w.final.b, PRIOR_NORM_EPS)) != 0 ||
-        (rc = linear(p->device, &v.text_logits, &v.text_h, &p->w.text_logits, false)) != 0)
+        (rc = linear(p->device, &v.text_logits, &v.text_h, &p->w.text_logits)) != 0)
         return rc;
-    return linear(p->device, &v.image_logits, &v.image_h, &p->w.image_logits, false);
+    return linear(p->device, &v.image_logits, &v.image_h, &p->w.image_logits);
 }
 
 /* Logits to losses, and to gradients unless the scales are 0. */
@@ -395,8 +390,8 @@ static int logits_backward(struct prior_pass *s, int64_t n)
     struct tensor dh = tensor_f32(s->dh, rows, d), dx = tensor_f32(s->dx, rows, d), dgathered = tensor_f32(s->dwide, rows, d);
     int rc;
 
-    if ((rc = linear_grad(dev, &dtext, &v.text_logits, &v.text_h, &p->w.text_logits, &p->dw.text_logits)) != 0 ||
-        (rc = linear_grad(dev, &dimage, &v.image_logits, &v.image_h, &p->w.image_logits, &p->dw.image_logits)) != 0 ||
+    if ((rc = linear_grad(dev, &dtext, &v.text_logits, &v.text_h, &p->w.text_logits, &p->dw.text_logits, NULL)) != 0 ||
+        (rc = linear_grad(dev, &dimage, &v.image_logits, &v.image_h, &p->w.image_logits, &p->dw.image_logits, NULL)) != 0 ||
         (rc = device_zero(dev, dgathered.data, tensor_bytes(&dgathered))) != 0 ||
         (rc = op_norm_grad(dev, &dgathered, &p->dw.final.g, &p->dw.final.b, &dh, &v.gathered, &v.mean, &v.rstd,
                            &p->w.final.g)) != 0)

@@ -87,6 +87,60 @@ static void test_forms(void **state)
     }
 }
 
+/* What stands behind the product. */
+static void one_end(struct harness *hp, const int64_t *size, int form, int way)
+{
+    struct harness h = *hp;
+    int64_t m = size[0], n = size[1], k = size[2];
+    struct tensor y = h_random(&h, 1.0f, m, n), bias = h_random(&h, 1.0f, n), x = h_random(&h, 1.0f, m, n);
+    struct tensor act = h_zeros(&h, m, n), sums = h_random(&h, 1.0f, m), a = h_random(&h, 0.3f, m, k), b = h_random(&h, 0.3f, n, k);
+    struct tensor across = h_random(&h, 0.3f, k, m);
+    struct matmul how[] = {{.tb = true, .plus = &x}, {.tb = true, .gelu = &act}, {.tb = true, .gelu_grad = &x},
+                           {.tb = true, .plus = &x, .gelu = &act}, {.ta = true, .tb = true, .add = true, .row_sums = &sums}};
+    double *want = h_doubles(&h, how[form].plus ? &x : &y, 0), *want_act = h_doubles(&h, NULL, m * n);
+    double *want_sums = h_doubles(&h, &sums, 0);
+    const float *left = how[form].ta ? H_F32(&across) : H_F32(&a);
+
+    set_way(&h, way);
+    assert_int_equal(op_matmul(&h.dev, &y, how[form].ta ? &across : &a, &b, &bias, how[form]), 0);
+    for (int64_t i = 0; i < m * k; i++)
+        want_sums[i % m] += how[form].row_sums ? left[i] : 0;
+    if (way != CPU_BF16_NONE) {
+        to_bf16(&a);
+        to_bf16(&across);
+        to_bf16(&b);
+    }
+    reference(want, left, H_F32(&b), H_F32(&bias), m, n, k,
+              (struct matmul){.ta = how[form].ta, .tb = true, .add = how[form].add || how[form].plus});
+    for (int64_t i = 0; i < m * n; i++) {
+        double v = H_F32(&x)[i], s = 1 / (1 + exp(-1.702 * v));
+
+        if (how[form].gelu_grad)
+            want[i] *= s * (1 + 1.702 * v * (1 - s));
+        want_act[i] = want[i] / (1 + exp(-1.702 * want[i]));
+    }
+    h_near(h_error(H_F32(&y), want, m * n), BOUND);
+    if (how[form].gelu)
+        h_near(h_error(H_F32(&act), want_act, m * n), BOUND);
+    h_near(h_error(H_F32(&sums), want_sums, m), BOUND);
+}
+
+static void test_ends(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        int ways = bf16_ways(&h);
+
+        for (int way = CPU_BF16_NONE; way <= ways; way++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                for (int form = 0; form < 5; form++)
+                    one_end(&h, sizes[s], form, way);
+        h_close(&h);
+    }
+}
+
 /* The three products of a linear layer are each other's gradients. */
 struct linear {
     double *x, *w, *bias;
@@ -196,6 +250,9 @@ static void test_refuses(void **state)
     assert_int_equal(op_matmul(&h.dev, &y, &i, &b, NULL, (struct matmul){0}), ERR_ARG);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, &a, (struct matmul){0}), ERR_ARG);
     assert_int_equal(op_sum_rows(&h.dev, &y, &a), ERR_ARG);
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.gelu = &a}), ERR_ARG);
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.plus = &y, .add = true}), ERR_ARG);
+    assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.plus = &y, .gelu_grad = &y}), ERR_ARG);
     h_close(&h);
 }
 
@@ -211,7 +268,7 @@ static void test_devices(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_gradient),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_ends), cmocka_unit_test(test_gradient),
                                        cmocka_unit_test(test_sum_rows), cmocka_unit_test(test_threads),
                                        cmocka_unit_test(test_refuses), cmocka_unit_test(test_devices)};
 

@@ -3,27 +3,7 @@
  * so that an element is always treated alike. */
 #include "base/par.h"
 #include "compute/cpu/cpu.h"
-#include "compute/cpu/vec.h"
-
-#define SLOPE 1.702f
-
-vec_inline vec sigmoid(vec x)
-{
-    return 1.0f / (1.0f + vec_exp(x * -SLOPE));
-}
-
-vec_inline vec gelu(vec x)
-{
-    return x * sigmoid(x);
-}
-
-/* d/dx x s(cx) = s (1 + cx (1 - s)) */
-vec_inline vec gelu_slope(vec x)
-{
-    vec s = sigmoid(x);
-
-    return s * (1.0f + x * SLOPE * (1.0f - s));
-}
+#include "compute/cpu/gelu.h"
 
 int cpu_gelu(void *self, tensor_in y, tensor_in x)
 {

@@ -21,8 +21,13 @@ struct gemm {
     bool ta, tb;
     bool add;
     bool relu;
-    bool gelu; /* bf16 only: x sigmoid(1.702 x) of gain * (...), before y is added */
     float gain;
+    /* bf16 only */
+    bool act;               /* y = gelu(gain * (...)), before y is added */
+    const float *plus;      /* [m,n], borrowed: added; NULL: nothing */
+    const float *gelu_grad; /* [m,n], borrowed: y is multiplied by the slope of a GELU there; NULL: not */
+    float *gelu;            /* [m,n], borrowed: gets gelu(y); NULL: not */
+    float *row_sums;        /* [m], borrowed, with ta: += sums of A's rows; NULL: not */
 };
 
 must_check int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how);

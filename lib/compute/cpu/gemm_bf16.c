@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "base/par.h"
+#include "compute/cpu/gelu.h"
 #include "compute/cpu/math.h"
-#include "compute/cpu/vec.h"
 
 #if VEC == 16
 #include <sys/syscall.h>
@@ -89,6 +89,14 @@ vec_inline vec load_some(const float *p, int64_t count)
     return count >= VEC ? vec_load(p) : count > 0 ? vec_load_part(p, count, 0.0f) : vec_all(0.0f);
 }
 
+vec_inline void store_some(float *p, vec x, int64_t count)
+{
+    if (count >= VEC)
+        vec_store(p, x);
+    else
+        vec_store_part(p, x, count);
+}
+
 /* low's 16 numbers, then high's, as bf16. */
 DOT static inline __m512i to_bf16(vec low, vec high)
 {
@@ -117,6 +125,7 @@ DOT static void pack_a(uint16_t *packed, const float *a, const struct stretch *s
 DOT static void pack_a_across(uint16_t *packed, const float *a, const struct stretch *s, int64_t first, int64_t rows)
 {
     int64_t stride = s->how->m;
+    vec sums[BLOCK / SIDE] = {{0}};
 
     a += s->from * stride + first;
     for (int64_t k = 0; k < s->depth; k += DEEP) /* outside: rows of k are pages apart */
@@ -129,12 +138,18 @@ DOT static void pack_a_across(uint16_t *packed, const float *a, const struct str
                     int64_t at = k + half * SIDE + i;
 
                     x[half][i] = load_some(a + at * stride + r, at < s->count ? rows - r : 0);
+                    sums[r / SIDE] += x[half][i];
                 }
                 vec_transpose(x[half]);
             }
             for (int i = 0; i < SIDE; i++)
                 _mm512_storeu_si512(tile + i * DEEP, to_bf16(x[0][i], x[1][i]));
         }
+    for (int64_t r = 0; s->how->row_sums && r < rows; r += SIDE) {
+        float *to = s->how->row_sums + first + r;
+
+        store_some(to, load_some(to, rows - r) + sums[r / SIDE], rows - r);
+    }
 }
 
 /* One panel of b, [k,n]: two rows of k interleaved. */
@@ -270,39 +285,43 @@ DOT static void group_dots(square y, const uint16_t *a, int64_t by_a, const uint
     }
 }
 
-/* Finished sums of a group go to y. */
-static void put(float *y, const square sum, const struct stretch *s, int64_t rows, int64_t column)
+/* Finished sums of a group go to y, whose row first they begin in. */
+static void put(float *y, const square sum, const struct stretch *s, int64_t first, int64_t rows, int64_t column)
 {
     const struct gemm *how = s->how;
     int64_t columns = how->n - column;
-    bool add = how->add || !s->first, relu = s->last && how->relu;
+    bool add = how->add || !s->first;
 
     for (int64_t part = 0; part < GROUP && part < columns; part += SIDE) {
         int64_t count = columns - part < SIDE ? columns - part : SIDE;
         vec bias = s->last && s->bias ? load_some(s->bias + column + part, count) : vec_all(0.0f);
 
         for (int64_t r = 0; r < rows; r++) {
-            float *to = y + r * how->n + part;
+            int64_t at = (first + r) * how->n + column + part;
             vec v = how->gain * (vec_load(sum[r] + part) + bias);
 
-            if (how->gelu)
-                v = v / (1.0f + vec_exp(v * -1.702f));
+            if (how->act)
+                v = gelu(v);
             if (add)
-                v += load_some(to, count);
-            if (relu)
+                v += load_some(y + at, count);
+            if (s->first && how->plus)
+                v += load_some(how->plus + at, count);
+            if (s->last && how->relu)
                 v = (vec)((veci)v & ~(v < 0.0f));
-            if (count == SIDE)
-                vec_store(to, v);
-            else
-                vec_store_part(to, v, count);
+            if (s->last && how->gelu_grad)
+                v *= gelu_slope(load_some(how->gelu_grad + at, count));
+            store_some(y + at, v, count);
+            if (s->last && how->gelu)
+                store_some(how->gelu + at, gelu(v), count);
         }
     }
 }
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------- */
 
-/* A panel of y's columns for rows <= BLOCK, packed. */
-static void panel(float *y, const uint16_t *packed, const struct stretch *s, int64_t column, int64_t rows, bool tiles)
+/* A panel of y's columns for rows first..first+rows-1, at most BLOCK, packed. */
+static void panel(float *y, const uint16_t *packed, const struct stretch *s, int64_t column, int64_t first, int64_t rows,
+                  bool tiles)
 {
     bool right = s->how->n - column > SIDE;
     square sum[BLOCK / GROUP];
@@ -321,7 +340,7 @@ static void panel(float *y, const uint16_t *packed, const struct stretch *s, int
         }
     }
     for (int64_t r = 0; r < rows; r += GROUP)
-        put(y + r * s->how->n + column, sum[r / GROUP], s, rows - r < GROUP ? rows - r : GROUP, column);
+        put(y, sum[r / GROUP], s, first + r, rows - r < GROUP ? rows - r : GROUP, column);
 }
 
 TILES static void tiles_start(void)
@@ -396,7 +415,7 @@ int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, con
 
                 (how->ta ? pack_a_across : pack_a)(own, a, &s, first, some);
                 for (int64_t column = 0; column < how->n; column += GROUP)
-                    panel(y + first * how->n, own, &s, column, some, tiles);
+                    panel(y, own, &s, column, first, some, tiles);
             }
         }
         if (tiles)
@@ -439,8 +458,7 @@ int cpu_thin_bf16(struct cpu *cpu, float *y, const float *x, const void *packed,
 #pragma omp for schedule(static)
         for (int64_t column = 0; column < how->n; column += GROUP)
             for (int64_t first = 0; first < how->m; first += BLOCK)
-                panel(y + first * how->n, rows + first * s.depth, &s, column,
-                      how->m - first < BLOCK ? how->m - first : BLOCK, tiles);
+                panel(y, rows + first * s.depth, &s, column, first, how->m - first < BLOCK ? how->m - first : BLOCK, tiles);
         if (tiles)
             tiles_end();
     }

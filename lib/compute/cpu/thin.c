@@ -7,9 +7,9 @@
 #include "compute/sample.h"
 
 #include "compute/cpu/cpu.h"
+#include "compute/cpu/gelu.h"
 #include "compute/cpu/gemm.h"
 #include "compute/cpu/math.h"
-#include "compute/cpu/vec.h"
 
 enum {
     VECS = VEC_REGISTERS == 32 ? 4 : 2, /* registers a row of a tile */
@@ -85,7 +85,7 @@ vec_inline void tile(float *y, const float *x, const float *panel, const float *
             if (bias != NULL)
                 s += count == VEC ? vec_load(bias + at) : vec_load_part(bias + at, count, 0.0f);
             if (how.gelu)
-                s = s / (1.0f + vec_exp(s * -1.702f));
+                s = gelu(s);
             if (how.add)
                 s += count == VEC ? vec_load(out) : vec_load_part(out, count, 0.0f);
             if (count == VEC)
@@ -126,7 +126,7 @@ int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in
 
 #if VEC == 16
     if (in_bf16(cpu)) {
-        struct gemm shape = {.m = rows, .n = n, .k = k, .tb = true, .add = how.add, .gelu = how.gelu, .gain = 1.0f};
+        struct gemm shape = {.m = rows, .n = n, .k = k, .tb = true, .add = how.add, .act = how.gelu, .gain = 1.0f};
 
         return cpu_thin_bf16(cpu, F32(y), from_x, packed, bias ? F32(bias) : NULL, &shape);
     }
