@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/par.h"
 #include "cmd/tool_in.h"
 
 #define LIST_MAX ((size_t)1 << 30) /* bytes of a list of files */
@@ -209,6 +210,8 @@ void tool_start_presets(struct tool *tool, const struct tool_preset *presets, in
     struct option *words = calloc((size_t)n + 6, sizeof *words);
     char letters[256] = ":qv";
 
+    if (find_option(tool, "threads"))
+        par_bound_spinning(argv);
     tool_start_clock();
     if (!words)
         tool_usage(tool, "no memory");

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 rm -rf "$out"
 mkdir -p "$out"
-export PRESET=small GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # threads that wait give way to whatever else runs
+export PRESET=small
 slots=11 count=12000 held=377 # held-out scenes, each drawn once; captions have up to ten words
 # Flat colours, placed alike on the grid of codes: a picture is a function of its caption, so every miss is the model's.
 world=(-q --size 32 --jitter 0 --shade 0 --grain 0)

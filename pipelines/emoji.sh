@@ -10,7 +10,6 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export OUT=$1 VIEWS=${VIEWS:-4} SIDE=${SIDE:-64}
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # threads that wait give way to whatever else runs
 list=/usr/share/unicode/emoji/emoji-test.txt
 every=1
 if [ "${TINY:-}" ]; then VIEWS=2 SIDE=32 every=100; fi

@@ -13,4 +13,9 @@
 void par_set_threads(int n);
 int par_threads(void);
 
+/* Start the program again with a bound on how long a thread that waits spins, unless the environment has one; returns if it
+ * has, or if that fails.  To be called first in main: libgomp reads its variables before that, and spins for milliseconds
+ * unless told otherwise, so that a few programs at once on one machine take ten times as long as in turn. */
+void par_bound_spinning(char **argv);
+
 #endif
