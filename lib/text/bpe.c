@@ -10,7 +10,7 @@
 #include "text/merge.h"
 #include "text/normalise.h"
 
-enum { WORD_BYTES = 30, WORD_IDS = 16, WORD_PLACES = 1 << 14 };
+enum { WORD_BYTES = 30, WORD_IDS = 16, WORD_PLACES = 1 << 16 };
 
 struct word {
     uint8_t size;  /* bytes; 0: empty */

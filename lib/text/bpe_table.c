@@ -44,6 +44,7 @@ static int fill_slots(struct bpe *b)
         if (b->slot[i].rank != BPE_NO_RANK)
             return err_set(ERR_FORMAT, "merges %u and %u are of the same pair", b->slot[i].rank, rank);
         b->slot[i] = (struct bpe_rank){pair, rank};
+        b->maybe[bpe_maybe_of(pair) >> 5] |= 1u << (bpe_maybe_of(pair) & 31);
     }
     return 0;
 }

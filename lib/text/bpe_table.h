@@ -16,6 +16,7 @@
 #define BPE_TOKEN_MAX (1u << 16)     /* bytes of one token */
 #define BPE_ADDED_MAX 1024u
 #define BPE_NO_RANK UINT32_MAX
+#define BPE_MAYBE_BITS 17            /* 16 KiB: stays in the first cache, where the slots do not */
 
 struct bpe_merge {
     uint16_t left, right, made; /* ids; made is the token of both one after the other */
@@ -46,6 +47,7 @@ struct bpe {
     bool ordered;            /* no merge uses a token that a later merge makes, so no merge can enable an earlier one */
     struct bpe_rank *slot;   /* owned: pairs to ranks, open addressing */
     uint32_t slot_mask;      /* places - 1; at least half are empty */
+    uint32_t maybe[1 << BPE_MAYBE_BITS >> 5]; /* a bit by bpe_maybe_of: clear where no pair with it has a merge */
     struct digest digest;
 };
 
@@ -56,11 +58,18 @@ static inline uint32_t bpe_slot_of(uint32_t pair)
     return h ^ h >> 15;
 }
 
+static inline uint32_t bpe_maybe_of(uint32_t pair)
+{
+    return pair * 0x85EBCA6Bu >> (32 - BPE_MAYBE_BITS);
+}
+
 /* The rank of a pair; BPE_NO_RANK: no merge. */
 static inline uint32_t bpe_rank(const struct bpe *b, uint32_t left, uint32_t right)
 {
-    uint32_t pair = left << 16 | right;
+    uint32_t pair = left << 16 | right, bit = bpe_maybe_of(pair);
 
+    if (!(b->maybe[bit >> 5] >> (bit & 31) & 1))
+        return BPE_NO_RANK;
     for (uint32_t i = bpe_slot_of(pair) & b->slot_mask;; i = (i + 1) & b->slot_mask)
         if (b->slot[i].pair == pair || b->slot[i].rank == BPE_NO_RANK)
             return b->slot[i].rank;

@@ -38,6 +38,13 @@ static size_t choose(const uint32_t *rank, size_t n, struct merge_dropout *dropo
 {
     uint32_t passed = 0;
 
+    if (dropout->p == 0) {
+        size_t best = 0;
+
+        for (size_t i = 1; i < n; i++)
+            best = rank[i] < rank[best] ? i : best;
+        return rank[best] == BPE_NO_RANK ? n : best;
+    }
     for (;;) {
         uint32_t low = BPE_NO_RANK;
         size_t best = n;
@@ -59,6 +66,7 @@ size_t merge_short(const struct bpe *b, uint16_t *ids, size_t n, struct merge_dr
 
     for (size_t i = 0; i + 1 < n; i++)
         rank[i] = bpe_rank(b, ids[i], ids[i + 1]);
+    rank[n - 1] = BPE_NO_RANK; /* of the last symbol; it moves with it */
     while (n > 1) {
         size_t at = choose(rank, n - 1, dropout);
 
@@ -66,11 +74,12 @@ size_t merge_short(const struct bpe *b, uint16_t *ids, size_t n, struct merge_dr
             break;
         ids[at] = b->merge[rank[at]].made;
         n--;
-        memmove(ids + at + 1, ids + at + 2, (n - at - 1) * sizeof *ids);
-        if (at + 1 < n) {
-            memmove(rank + at + 1, rank + at + 2, (n - at - 2) * sizeof *rank);
-            rank[at] = bpe_rank(b, ids[at], ids[at + 1]);
+        for (size_t i = at + 1; i < n; i++) { /* a few: a call would take longer */
+            ids[i] = ids[i + 1];
+            rank[i] = rank[i + 1];
         }
+        if (at + 1 < n)
+            rank[at] = bpe_rank(b, ids[at], ids[at + 1]);
         if (at > 0)
             rank[at - 1] = bpe_rank(b, ids[at - 1], ids[at]);
     }
