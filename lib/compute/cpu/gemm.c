@@ -108,13 +108,20 @@ static void group(float *y, int64_t ldy, int64_t rows, const float *a, int64_t b
 static void border(float *y, int64_t ldy, int64_t rows, int64_t columns, const float *a, int64_t by_row, int64_t by_depth,
                    const float *panel, int64_t depth, bool add, const struct product_end *end)
 {
-    float tile[ROWS][COLUMNS] = {{0}};
+    float tile[ROWS][COLUMNS];
 
     for (int64_t r = 0; r < rows && add; r++)
-        memcpy(tile[r], y + r * ldy, (size_t)columns * sizeof **tile);
+        for (int64_t i = 0; i < COLUMNS; i += VEC)
+            vec_store(tile[r] + i, columns - i >= VEC  ? vec_load(y + r * ldy + i)
+                                   : columns - i > 0 ? vec_load_part(y + r * ldy + i, columns - i, 0.0f)
+                                                     : vec_all(0.0f));
     group(tile[0], COLUMNS, rows, a, by_row, by_depth, panel, depth, add, end);
     for (int64_t r = 0; r < rows; r++)
-        memcpy(y + r * ldy, tile[r], (size_t)columns * sizeof **tile);
+        for (int64_t i = 0; i < columns; i += VEC)
+            if (columns - i >= VEC)
+                vec_store(y + r * ldy + i, vec_load(tile[r] + i));
+            else
+                vec_store_part(y + r * ldy + i, vec_load(tile[r] + i), columns - i);
 }
 
 /* Rows first..first+rows-1 of y. */
