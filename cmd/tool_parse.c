@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/par.h"
 #include "cmd/tool_in.h"
 
-#define LIST_MAX ((size_t)1 << 30) /* bytes of a list of files */
+#define NAME_MAX_BYTES 65536 /* of a line in a list of files */
 
 enum { CODE_WORD = 256, CODE_HELP = 1024, CODE_VERSION, CODE_CONFIG };
 
@@ -165,40 +166,37 @@ static void add_argument(struct tool *tool, int *room, char *arg)
 {
     char **more = tool->arg;
 
-    if (tool->arg_count == *room) {
+    if (arg && tool->arg_count == *room) {
         *room = *room ? 2 * *room : 64;
-        if (!(more = realloc(tool->arg, sizeof *more * (size_t)*room)))
-            tool_usage(tool, "no memory");
+        more = realloc(tool->arg, sizeof *more * (size_t)*room);
     }
+    if (!arg || !more)
+        tool_usage(tool, "no memory");
     tool->arg = more;
     tool->arg[tool->arg_count++] = arg;
 }
 
-/* Lines of each @FILE in its place.  The array stays to the end of the process, as argv does. */
+/* Lines of each @FILE in its place.  Names and array stay to the end of the process, as argv does. */
 static void expand_lists(struct tool *tool, int count, char **arg)
 {
-    int room = 0;
+    int room = 0, rc;
 
     tool->arg = NULL;
     tool->arg_count = 0;
     for (int i = 0; i < count; i++) {
-        char *text, *rest;
-        size_t size;
+        struct lines lines;
 
         if (arg[i][0] != '@') {
             add_argument(tool, &room, arg[i]);
             continue;
         }
-        if (file_read(arg[i] + 1, LIST_MAX, &text, &size) != 0)
+        if ((rc = lines_open(&lines, arg[i] + 1, NAME_MAX_BYTES)) == 0)
+            while ((rc = lines_next(&lines)) > 0)
+                if (lines.size > 0)
+                    add_argument(tool, &room, strdup(lines.text));
+        if (rc < 0)
             tool_usage(tool, "%s", err_text());
-        keep_text(tool, text);
-        for (char *line = text; line; line = rest) {
-            if ((rest = strchr(line, '\n')))
-                *rest++ = 0;
-            line[strcspn(line, "\r")] = 0;
-            if (*line)
-                add_argument(tool, &room, line);
-        }
+        lines_close(&lines);
     }
     if (count > 0 && tool->arg_count == 0) /* no argument means another thing */
         tool_usage(tool, "%s: names no files", arg[0] + 1);

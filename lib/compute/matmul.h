@@ -12,7 +12,7 @@
  * act.h names.
  *
  * Shapes   y: [M,N]   a: [M,K] or, with ta, [K,M]   b: [K,N] or, with tb, [N,K]   bias: [N] or NULL
- * Types    f32
+ * Types    f32; a and b are rounded to what device_precision says as they are read, sums are f32
  * Memory   nothing overlaps but what is said below
  */
 #ifndef COMPUTE_MATMUL_H

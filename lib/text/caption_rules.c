@@ -23,23 +23,15 @@ void caption_rules_fini(struct caption_rules *r)
     normalised_fini(&r->text);
 }
 
+/* With the marks on them. */
 static bool is_letter(int32_t c)
 {
+    utf8proc_category_t k;
+
     if (c < 0x80)
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-        return true;
-    default:
-        return false;
-    }
+    k = utf8proc_category(c);
+    return split_is_letter(c) || k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME;
 }
 
 static struct counts count(const struct normalised *text)

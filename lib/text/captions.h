@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* captions.h -- captions one after another, from lines of text or from pair sources (format/pairs.h).
  *
- * Lines end with a newline, which the last one may lack; a return before the newline belongs to the line's end.  The key
- * of a line is its number, counted on through all files, or what stands before its first tab.
+ * Lines are those of base/lines.h: a return before the newline belongs to the end, a byte order mark in front of the first
+ * is passed over.  The key of a line is its number, counted on through all files, or what stands before its first tab.
  *
  * Memory   one line, at most NORMALISE_MAX bytes, or one pair
  * Errors   what concerns one caption is in caption.problem and the reading goes on

@@ -49,6 +49,11 @@ static enum kind kind_of(int32_t c)
     }
 }
 
+bool split_is_letter(int32_t c)
+{
+    return kind_of(c) == LETTER;
+}
+
 static struct character character_at(const char *text, size_t size, size_t at)
 {
     uint8_t c = (uint8_t)text[at];

@@ -31,5 +31,6 @@ size_t split_next(enum split split, const char *text, size_t size, size_t at);
 
 /* Unicode's White_Space. */
 bool split_is_space(int32_t point);
+bool split_is_letter(int32_t point); /* categories L */
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Run every benchmark program; each prints its own table.  BUILD: the build folder.  PYTHON: one with the peers' packages.
+# PEERS: the folder with peers of the models (prior_step.py).
 # A program with a script of its name beside it is run by that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

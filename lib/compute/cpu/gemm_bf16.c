@@ -24,6 +24,7 @@
 #include <unistd.h>
 #endif
 
+/* For tests, and for those who ask for bf16 where it is slower: it allocates each time. */
 static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
 {
     int64_t of_a = how->m * how->k, of_b = how->k * how->n;
