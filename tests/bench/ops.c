@@ -241,12 +241,13 @@ int main(int argc, char **argv)
         return 1;
     }
     bench_dvae(&b);
-    bench_matmul(&b, 1280, 768, 192);
-    bench_matmul(&b, 1280, 192, 768);
-    bench_matmul(&b, 768, 192, 1280);
+    bench_matmul(&b, 5120, 1024, 256);
+    bench_matmul(&b, 5120, 256, 1024);
+    bench_matmul(&b, 1024, 256, 5120);
+    bench_matmul(&b, 2560, 2048, 512);
+    bench_matmul(&b, 2560, 512, 2048);
+    bench_matmul(&b, 2048, 512, 2560);
     bench_matmul(&b, 2400, 384, 128);
-    bench_matmul(&b, 2400, 128, 128);
-    bench_matmul(&b, 2400, 512, 128);
     bench_matmul(&b, 2400, 128, 512);
     bench_matmul(&b, 512, 128, 2400);
     bench_matmul(&b, 128, 128, 2400);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* gemm.c -- a stretch of k at a time: b is packed into panels two registers wide, then threads take blocks of y's rows.
  *
- * A panel of GEMM_DEPTH rows lies in the first cache while the rows of a block go by (product.h's tiles); the whole stretch
- * of b lies in the second or third.  With ta the rows of a block lie far apart, a column a line, so they are packed as well.
+ * A thread copies its block of a next to each other, where it stays in the second cache while the panels of b go by; rows of
+ * a power of two would fall on the same lines of the first one.  A tile of y (product.h) is in registers for the whole
+ * stretch, so y is touched once for each.
+ *
+ *   a   [rows][depth + PAD]; with ta, where a column is a line, [rows/ROWS][depth*ROWS + PAD]      b   [n/COLUMNS][depth][COLUMNS]
  */
 #include "compute/cpu/gemm.h"
 
@@ -10,6 +13,7 @@
 #include <string.h>
 
 #include "base/par.h"
+#include "compute/cpu/gelu.h"
 #include "compute/cpu/product.h"
 
 #if VEC_REGISTERS == 32
@@ -18,6 +22,8 @@
 #define ROWS 6
 #endif
 #define COLUMNS (2 * VEC)
+#define PAD 16
+#define AHEAD 16 /* rows of k that are asked for before they are packed: they lie pages apart */
 #define BLOCK_MAX (16 * ROWS) /* rows of y that a thread takes at a time */
 #define BLOCKS_MIN 4          /* blocks a thread, so that the last one waits little */
 
@@ -48,6 +54,8 @@ static void pack_panel(float *panel, const float *b, const struct stretch *s, in
         for (; k < s->depth; k++) {
             const float *row = b + (s->from + k) * how->n + column;
 
+            __builtin_prefetch(row + AHEAD * how->n);
+            __builtin_prefetch(row + AHEAD * how->n + COLUMNS - 1);
             for (int64_t i = 0; i < count; i++)
                 panel[k * COLUMNS + i] = how->gain * row[i];
             for (int64_t i = count; i < COLUMNS; i++)
@@ -71,21 +79,33 @@ static void pack_panel(float *panel, const float *b, const struct stretch *s, in
         }
 }
 
-/* Columns first..first+rows-1 of a, in groups of ROWS; what lies behind them in the last group is not set. */
 static void pack_rows(float *packed, const float *a, const struct stretch *s, int64_t first, int64_t rows)
 {
-    for (int64_t at = 0; at < rows; at += ROWS, packed += ROWS * s->depth) {
-        const float *column = a + s->from * s->how->m + first + at;
+    a += first * s->how->k + s->from;
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(packed + r * (s->depth + PAD), a + r * s->how->k, (size_t)s->depth * sizeof *packed);
+}
 
-        if (rows - at < ROWS) {
-            for (int64_t k = 0; k < s->depth; k++)
-                for (int64_t r = 0; r < rows - at; r++)
-                    packed[k * ROWS + r] = column[k * s->how->m + r];
-            return;
-        }
-        for (int64_t k = 0; k < s->depth; k++)
-            memcpy(packed + k * ROWS, column + k * s->how->m, ROWS * sizeof *packed);
+/* The same where a lies transposed, [k,m]; what lies behind the rows in the last group is not set. */
+static void pack_rows_across(float *packed, const float *a, const struct stretch *s, int64_t first, int64_t rows)
+{
+    int64_t whole = rows / ROWS * ROWS, stride = s->how->m, group = ROWS * s->depth + PAD;
+    float sums[BLOCK_MAX] = {0};
+
+    a += s->from * stride + first;
+    for (int64_t k = 0; k < s->depth; k++, a += stride) { /* outside: rows of k are pages apart */
+        float *to = packed + k * ROWS;
+
+        for (int64_t r = 0; r < rows; r += 16)
+            __builtin_prefetch(a + AHEAD * stride + r);
+        for (int64_t at = 0; at < whole; at += ROWS)
+            memcpy(to + at / ROWS * group, a + at, ROWS * sizeof *to);
+        memcpy(to + whole / ROWS * group, a + whole, (size_t)(rows - whole) * sizeof *to);
+        for (int64_t r = 0; s->how->row_sums && r < rows; r++)
+            sums[r] += a[r];
     }
+    for (int64_t r = 0; s->how->row_sums && r < rows; r++)
+        s->how->row_sums[first + r] += sums[r];
 }
 
 /* rows <= ROWS of one panel. */
@@ -112,43 +132,68 @@ static void border(float *y, int64_t ldy, int64_t rows, int64_t columns, const f
 
     for (int64_t r = 0; r < rows && add; r++)
         for (int64_t i = 0; i < COLUMNS; i += VEC)
-            vec_store(tile[r] + i, columns - i >= VEC  ? vec_load(y + r * ldy + i)
-                                   : columns - i > 0 ? vec_load_part(y + r * ldy + i, columns - i, 0.0f)
-                                                     : vec_all(0.0f));
+            vec_store(tile[r] + i, vec_load_some(y + r * ldy + i, columns - i));
     group(tile[0], COLUMNS, rows, a, by_row, by_depth, panel, depth, add, end);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < columns; i += VEC)
-            if (columns - i >= VEC)
-                vec_store(y + r * ldy + i, vec_load(tile[r] + i));
-            else
-                vec_store_part(y + r * ldy + i, vec_load(tile[r] + i), columns - i);
+            vec_store_some(y + r * ldy + i, vec_load(tile[r] + i), columns - i);
 }
 
-/* Rows first..first+rows-1 of y. */
+/* What stands behind a finished tile of y. */
+static void finish(float *y, const struct gemm *how, int64_t at, int64_t rows, int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++, at += how->n)
+        for (int64_t i = 0; i < columns; i += VEC) {
+            vec v = vec_load_some(y + at + i, columns - i);
+
+            if (how->plus)
+                v += vec_load_some(how->plus + at + i, columns - i);
+            if (how->gelu_grad)
+                v *= gelu_slope(vec_load_some(how->gelu_grad + at + i, columns - i));
+            vec_store_some(y + at + i, v, columns - i);
+            if (how->gelu)
+                vec_store_some(how->gelu + at + i, gelu(v), columns - i);
+        }
+}
+
+/* A whole tile to come: asked for while the one before it is made. */
+static void expect(const float *y, int64_t at, const struct gemm *how, bool last)
+{
+    const float *also[] = {y, how->gelu, how->gelu_grad, how->plus};
+
+    for (int i = 0; i < (last ? 4 : 1); i++)
+        for (int64_t r = 0; also[i] && r < ROWS; r++) {
+            __builtin_prefetch(also[i] + at + r * how->n, 1);
+            __builtin_prefetch(also[i] + at + r * how->n + COLUMNS - 1, 1);
+        }
+}
+
+/* Rows first..first+rows-1 of y; packed: room for as many of a. */
 static void block(float *y, const float *a, float *packed, const struct stretch *s, int64_t first, int64_t rows)
 {
     const struct gemm *how = s->how;
-    int64_t by_row = how->ta ? 1 : how->k, by_depth = how->ta ? ROWS : 1;
-    int64_t by_group = how->ta ? ROWS * s->depth : ROWS * how->k;
-    bool add = how->add || !s->first;
+    int64_t by_row = how->ta ? 1 : s->depth + PAD, by_depth = how->ta ? ROWS : 1;
+    int64_t by_group = how->ta ? ROWS * s->depth + PAD : ROWS * by_row;
+    bool add = how->add || !s->first, more = s->last && (how->plus || how->gelu_grad || how->gelu);
 
-    if (how->ta)
-        pack_rows(packed, a, s, first, rows);
-    a = how->ta ? packed : a + first * how->k + s->from;
+    (how->ta ? pack_rows_across : pack_rows)(packed, a, s, first, rows);
     for (int64_t column = 0; column < how->n; column += COLUMNS) {
         int64_t columns = how->n - column < COLUMNS ? how->n - column : COLUMNS;
         const struct product_end then = {.bias = s->bias ? s->bias + column : NULL, .relu = how->relu};
         const struct product_end *end = s->last ? &then : NULL;
-        const float *panel = s->panels + column * s->depth, *from = a;
-        float *to = y + first * how->n + column;
+        const float *panel = s->panels + column * s->depth, *from = packed;
 
-        for (int64_t r = 0; r < rows; r += ROWS, from += by_group, to += ROWS * how->n) {
-            int64_t count = rows - r < ROWS ? rows - r : ROWS;
+        for (int64_t r = 0; r < rows; r += ROWS, from += by_group) {
+            int64_t count = rows - r < ROWS ? rows - r : ROWS, at = (first + r) * how->n + column;
 
+            if (r + 2 * ROWS <= rows)
+                expect(y, at + ROWS * how->n, how, s->last);
             if (columns == COLUMNS)
-                group(to, how->n, count, from, by_row, by_depth, panel, s->depth, add, end);
+                group(y + at, how->n, count, from, by_row, by_depth, panel, s->depth, add, end);
             else
-                border(to, how->n, count, columns, from, by_row, by_depth, panel, s->depth, add, end);
+                border(y + at, how->n, count, columns, from, by_row, by_depth, panel, s->depth, add, end);
+            if (more)
+                finish(y, how, at, count, columns);
         }
     }
 }
@@ -156,11 +201,12 @@ static void block(float *y, const float *a, float *packed, const struct stretch 
 int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
 {
     int64_t wide = up(how->n, COLUMNS), depth = how->k < GEMM_DEPTH ? how->k : GEMM_DEPTH, threads = par_threads();
-    int64_t rows = up(how->m / (BLOCKS_MIN * threads), ROWS);
+    int64_t rows = up(how->m / (BLOCKS_MIN * threads), ROWS), each;
     float *panels, *scaled, *packed;
 
     rows = rows < ROWS ? ROWS : rows > BLOCK_MAX ? BLOCK_MAX : rows;
-    panels = cpu_scratch(cpu, (size_t)(wide * (depth + 1) + (how->ta ? threads * rows * depth : 0)) * sizeof *panels);
+    each = rows * (depth + PAD);
+    panels = cpu_scratch(cpu, (size_t)(wide * (depth + 1) + threads * each) * sizeof *panels);
     if (!panels)
         return ERR_NOMEM;
     scaled = panels + wide * depth;
@@ -178,7 +224,7 @@ int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const fl
             pack_panel(panels + column * s.depth, b, &s, column);
 #pragma omp for schedule(dynamic)
         for (int64_t first = 0; first < how->m; first += rows)
-            block(y, a, packed + omp_get_thread_num() * rows * depth, &s, first, how->m - first < rows ? how->m - first : rows);
+            block(y, a, packed + omp_get_thread_num() * each, &s, first, how->m - first < rows ? how->m - first : rows);
     }
     return 0;
 }

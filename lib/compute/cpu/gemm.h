@@ -4,7 +4,7 @@
  *   y[m][n] = act( (y[m][n] +) gain * (sum over k of A(a)[m][k] B(b)[k][n] + bias[n]) )
  *
  * Shapes   y [m,n]   a [m,k] or, with ta, [k,m]   b [k,n] or, with tb, [n,k]   bias [n] or NULL
- * Memory   nothing overlaps; takes the scratch: GEMM_DEPTH rows of b and, with ta, a block of a for each thread
+ * Memory   nothing overlaps; takes the scratch: GEMM_DEPTH rows of b and a block of a for each thread
  * Order    each sum runs over k from 0 upwards, in stretches of GEMM_DEPTH that are added to y in turn: the same bytes for
  *          any number of threads, since only y is divided among them
  * Errors   ERR_NOMEM
@@ -14,7 +14,7 @@
 
 #include "compute/cpu/cpu.h"
 
-#define GEMM_DEPTH 256
+#define GEMM_DEPTH 1024
 
 struct gemm {
     int64_t m, n, k;
@@ -22,8 +22,7 @@ struct gemm {
     bool add;
     bool relu;
     float gain;
-    /* bf16 only */
-    bool act;               /* y = gelu(gain * (...)), before y is added */
+    bool act;               /* bf16 only: y = gelu(gain * (...)), before y is added */
     const float *plus;      /* [m,n], borrowed: added; NULL: nothing */
     const float *gelu_grad; /* [m,n], borrowed: y is multiplied by the slope of a GELU there; NULL: not */
     float *gelu;            /* [m,n], borrowed: gets gelu(y); NULL: not */

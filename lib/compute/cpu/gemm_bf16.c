@@ -29,6 +29,7 @@ static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, c
 {
     int64_t of_a = how->m * how->k, of_b = how->k * how->n;
     float *copy = malloc((size_t)(of_a + of_b) * sizeof *copy);
+    struct gemm rest = *how;
     int rc;
 
     if (!copy)
@@ -36,9 +37,10 @@ static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, c
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < of_a + of_b; i++)
         copy[i] = cpu_round_bf16(i < of_a ? a[i] : b[i - of_a]);
-    rc = cpu_gemm(cpu, y, copy, copy + of_a, bias, how);
+    rest.row_sums = NULL; /* of what is not rounded */
+    rc = cpu_gemm(cpu, y, copy, copy + of_a, bias, &rest);
     free(copy);
-    return rc;
+    return rc == 0 && how->row_sums ? cpu_add_rows(cpu, how->row_sums, a, how->k, how->m, 1.0f) : rc;
 }
 
 #if VEC != 16
@@ -84,20 +86,6 @@ static int64_t up(int64_t n, int64_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
-/* count <= 16 floats, zeros behind them; none for a negative count. */
-vec_inline vec load_some(const float *p, int64_t count)
-{
-    return count >= VEC ? vec_load(p) : count > 0 ? vec_load_part(p, count, 0.0f) : vec_all(0.0f);
-}
-
-vec_inline void store_some(float *p, vec x, int64_t count)
-{
-    if (count >= VEC)
-        vec_store(p, x);
-    else
-        vec_store_part(p, x, count);
-}
-
 /* low's 16 numbers, then high's, as bf16. */
 DOT static inline __m512i to_bf16(vec low, vec high)
 {
@@ -118,7 +106,7 @@ DOT static void pack_a(uint16_t *packed, const float *a, const struct stretch *s
             const float *x = a + r * stride + k;
 
             _mm512_storeu_si512(packed + r / SIDE * SIDE * s->depth + k * SIDE + r % SIDE * DEEP,
-                                to_bf16(load_some(x, left), load_some(x + VEC, left - VEC)));
+                                to_bf16(vec_load_some(x, left), vec_load_some(x + VEC, left - VEC)));
         }
 }
 
@@ -138,7 +126,7 @@ DOT static void pack_a_across(uint16_t *packed, const float *a, const struct str
                 for (int i = 0; i < SIDE; i++) {
                     int64_t at = k + half * SIDE + i;
 
-                    x[half][i] = load_some(a + at * stride + r, at < s->count ? rows - r : 0);
+                    x[half][i] = vec_load_some(a + at * stride + r, at < s->count ? rows - r : 0);
                     sums[r / SIDE] += x[half][i];
                 }
                 vec_transpose(x[half]);
@@ -149,7 +137,7 @@ DOT static void pack_a_across(uint16_t *packed, const float *a, const struct str
     for (int64_t r = 0; s->how->row_sums && r < rows; r += SIDE) {
         float *to = s->how->row_sums + first + r;
 
-        store_some(to, load_some(to, rows - r) + sums[r / SIDE], rows - r);
+        vec_store_some(to, vec_load_some(to, rows - r) + sums[r / SIDE], rows - r);
     }
 }
 
@@ -165,8 +153,8 @@ DOT static void pack_b(uint16_t *panel, const float *b, const struct stretch *s,
     for (int64_t k = 0; k < s->depth; k += 2)
         for (int64_t part = 0; part < GROUP; part += SIDE) {
             const float *x = b + k * stride + part;
-            vec low = load_some(x, k < s->count ? left - part : 0);
-            vec high = load_some(x + stride, k + 1 < s->count ? left - part : 0);
+            vec low = vec_load_some(x, k < s->count ? left - part : 0);
+            vec high = vec_load_some(x + stride, k + 1 < s->count ? left - part : 0);
 
             _mm512_storeu_si512(panel + k * GROUP + part * 2, _mm512_permutexvar_epi16(zip, to_bf16(low, high)));
         }
@@ -186,7 +174,7 @@ DOT static void pack_b_across(uint16_t *panel, const float *b, const struct stre
                 const float *row = b + (part + i) * stride + k;
                 int64_t count = part + i < left ? s->count - k : 0;
 
-                x[i] = (vec)to_bf16(load_some(row, count), load_some(row + VEC, count - VEC));
+                x[i] = (vec)to_bf16(vec_load_some(row, count), vec_load_some(row + VEC, count - VEC));
             }
             vec_transpose(x);
             for (int i = 0; i < SIDE; i++)
@@ -295,7 +283,7 @@ static void put(float *y, const square sum, const struct stretch *s, int64_t fir
 
     for (int64_t part = 0; part < GROUP && part < columns; part += SIDE) {
         int64_t count = columns - part < SIDE ? columns - part : SIDE;
-        vec bias = s->last && s->bias ? load_some(s->bias + column + part, count) : vec_all(0.0f);
+        vec bias = s->last && s->bias ? vec_load_some(s->bias + column + part, count) : vec_all(0.0f);
 
         for (int64_t r = 0; r < rows; r++) {
             int64_t at = (first + r) * how->n + column + part;
@@ -304,16 +292,16 @@ static void put(float *y, const square sum, const struct stretch *s, int64_t fir
             if (how->act)
                 v = gelu(v);
             if (add)
-                v += load_some(y + at, count);
+                v += vec_load_some(y + at, count);
             if (s->first && how->plus)
-                v += load_some(how->plus + at, count);
+                v += vec_load_some(how->plus + at, count);
             if (s->last && how->relu)
                 v = (vec)((veci)v & ~(v < 0.0f));
             if (s->last && how->gelu_grad)
-                v *= gelu_slope(load_some(how->gelu_grad + at, count));
-            store_some(y + at, v, count);
+                v *= gelu_slope(vec_load_some(how->gelu_grad + at, count));
+            vec_store_some(y + at, v, count);
             if (s->last && how->gelu)
-                store_some(how->gelu + at, gelu(v), count);
+                vec_store_some(how->gelu + at, gelu(v), count);
         }
     }
 }

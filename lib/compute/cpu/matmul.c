@@ -20,21 +20,8 @@ int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias
                          .gelu_grad = how.gelu_grad ? F32(how.gelu_grad) : NULL, .gelu = how.gelu ? F32(how.gelu) : NULL,
                          .row_sums = how.row_sums ? F32(how.row_sums) : NULL};
     struct cpu *cpu = self;
-    int rc = 0;
 
-    if (cpu->bf16 > CPU_BF16_EMULATED)
-        return cpu_gemm_bf16(cpu, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
-    if (how.plus) {
-        rc = cpu_copy(cpu, y, how.plus);
-        shape.add = true;
-    }
-    if (rc == 0 && how.row_sums)
-        rc = cpu_sum_rows(cpu, how.row_sums, a);
-    if (rc == 0)
-        rc = (cpu->bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
-    if (rc == 0 && how.gelu_grad)
-        rc = cpu_gelu_grad(cpu, y, y, how.gelu_grad);
-    return rc == 0 && how.gelu ? cpu_gelu(cpu, how.gelu, y) : rc;
+    return (cpu->bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(y), F32(a), F32(b), bias ? F32(bias) : NULL, &shape);
 }
 
 /* sum[0..count) = the sum of that many columns over rows; x is at the first column, count at most COLUMNS. */

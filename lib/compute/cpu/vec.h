@@ -103,6 +103,20 @@ vec_inline void vec_store_part(float *p, vec x, int64_t n)
 #endif
 }
 
+/* The first n floats at p, VEC at most, zeros behind them; none for a negative n. */
+vec_inline vec vec_load_some(const float *p, int64_t n)
+{
+    return n >= VEC ? vec_load(p) : n > 0 ? vec_load_part(p, n, 0.0f) : vec_all(0.0f);
+}
+
+vec_inline void vec_store_some(float *p, vec x, int64_t n)
+{
+    if (n >= VEC)
+        vec_store(p, x);
+    else
+        vec_store_part(p, x, n);
+}
+
 /* Lanes are added in halves: i and i + VEC/2, and so on. */
 vec_inline float vec_sum(vec x)
 {
@@ -159,8 +173,13 @@ vec_inline void vec_transpose(vec *x)
 vec_inline vec vec_exp(vec x)
 {
     const vec shift = vec_all(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
-    vec t = vec_fma(x, vec_all(1.44269504f), shift), n = t - shift;
-    vec r = vec_fma(n, vec_all(-0.693359375f), x), p = vec_all(1.9875691500e-4f);
+#if VEC == 16
+    vec top = (vec)_mm512_min_ps(_mm512_set1_ps(89.0f), (__m512)x); /* NaN stays; no infinity less infinity below */
+#else
+    vec top = x;
+#endif
+    vec t = vec_fma(top, vec_all(1.44269504f), shift), n = t - shift;
+    vec r = vec_fma(n, vec_all(-0.693359375f), top), p = vec_all(1.9875691500e-4f);
 
     r = vec_fma(n, vec_all(2.12194440e-4f), r);
     p = vec_fma(p, r, vec_all(1.3981999507e-3f));
@@ -169,10 +188,14 @@ vec_inline vec vec_exp(vec x)
     p = vec_fma(p, r, vec_all(1.6666665459e-1f));
     p = vec_fma(p, r, vec_all(5.0000001201e-1f));
     p = vec_fma(p, r * r, r + 1.0f);
+#if VEC == 16
+    return (vec)_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-87.0f), _CMP_NLT_UQ), (__m512)p, (__m512)n);
+#else
     p = (vec)((vecu)p + ((vecu)t << 23));
     p = (vec)((veci)p & ~(x < -87.0f));
     p = vec_select(x > 88.72283f, vec_all(INFINITY), p);
     return vec_select(x == x, p, x);
+#endif
 }
 
 /* The largest of n numbers, NaN left out; -infinity for none. */
