@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* dvae_step.c -- where a training step of a dVAE, or the encoding of a batch, spends its time.
+ *
+ *   build/tests/bench/dvae_step [train|encode HID BLOCKS VOCAB SIZE BATCH [DEVICE [bf16]]]
+ *
+ * Three halvings, 128 channels behind a code, as the published model has them.  Best of the rounds: watch.h.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/rng.h"
+#include "model/dvae.h"
+#include "watch.h"
+
+static void check(int rc)
+{
+    if (rc != 0) {
+        fprintf(stderr, "dvae_step: %s\n", err_text());
+        exit(1);
+    }
+}
+
+struct bench {
+    struct device dev;
+    struct dvae *dvae;
+    struct arena moments;
+    float *pixels;
+    int32_t *codes;
+    int64_t batch;
+    int t; /* updates so far */
+};
+
+static void train(void *of)
+{
+    struct bench *b = of;
+    const struct param_table *params = dvae_params(b->dvae);
+    struct dvae_relax how = {.tau = 1, .beta = 6.6, .rng = {1, RNG_GUMBEL}, .step = (uint64_t)b->t, .total = b->batch};
+    struct dvae_loss loss;
+    double squares = 0;
+
+    b->t++;
+    for (int i = 0; i < params->count; i++)
+        check(device_zero(&b->dev, params->item[i].grad.data, tensor_bytes(&params->item[i].grad)));
+    check(dvae_learn(b->dvae, &loss, b->pixels, b->batch, &how));
+    for (int i = 0; i < params->count; i++)
+        check(op_sum_squares(&b->dev, &squares, &params->item[i].grad));
+    b->moments.used = 0;
+    for (int i = 0; i < params->count; i++) {
+        const struct param *p = &params->item[i];
+        struct adam step = {.lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .v_max = 5, .scale = 1, .t = b->t};
+        struct tensor m = p->value, v = p->value;
+
+        m.data = arena_take(&b->moments, tensor_bytes(&m));
+        v.data = arena_take(&b->moments, tensor_bytes(&v));
+        check(op_adam(&b->dev, &p->value, &m, &v, &p->grad, &step));
+    }
+}
+
+static void encode(void *of)
+{
+    struct bench *b = of;
+
+    check(dvae_encode(b->dvae, b->codes, b->pixels, b->batch, NULL));
+}
+
+int main(int argc, char **argv)
+{
+    int64_t v[5] = {32, 2, 512, 64, 16};
+    bool learn = argc < 2 || strcmp(argv[1], "encode") != 0;
+    struct rng rng = {1, RNG_TEST};
+    struct bench b = {0};
+    struct dvae_config c;
+
+    for (int i = 0; i < 5 && i + 2 < argc; i++)
+        v[i] = strtoll(argv[i + 2], NULL, 10);
+    c = (struct dvae_config){.size = v[3], .channels = 3, .vocab = v[2], .hid = v[0], .init = 128, .blocks = v[1], .downs = 3};
+    b.batch = v[4];
+    check(device_open(&b.dev, argc > 7 ? argv[7] : "cpu"));
+    if (argc > 8)
+        check(device_precision(&b.dev, PRECISION_BF16));
+    watch_start(&b.dev);
+    check(dvae_create(&b.dvae, &b.dev, &c, learn ? DVAE_LEARN : DVAE_ENCODER, b.batch));
+    check(dvae_start(b.dvae, 1));
+    check(device_arena_init(&b.dev, &b.moments, 2 * dvae_sizes_of(b.dvae)->weights + 64));
+    b.pixels = malloc(sizeof *b.pixels * (size_t)(b.batch * c.size * c.size * 3));
+    b.codes = malloc(sizeof *b.codes * (size_t)(b.batch * dvae_grid(&c) * dvae_grid(&c)));
+    for (int64_t i = 0; i < b.batch * c.size * c.size * 3; i++)
+        b.pixels[i] = 0.1f + 0.8f * rng_unit(rng_draw(rng, 0, (uint64_t)i).v[0]);
+    watch_measure(learn ? "training step" : "encoding", learn ? train : encode, &b, machine_unit(argc > 8));
+    device_arena_fini(&b.dev, &b.moments);
+    dvae_free(b.dvae);
+    watch_stop(&b.dev);
+    device_close(&b.dev);
+    free(b.pixels);
+    free(b.codes);
+    return 0;
+}
