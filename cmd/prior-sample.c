@@ -32,7 +32,7 @@ static const struct tool_option options[] = {
     {0, "raw", OPT_FLAG, 0, "take the last weights, not their average", &raw, 0, 0, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
-    TOOL_DEVICE(device_name), TOOL_PRECISION(precision),
+    TOOL_DEVICE(device_name), TOOL_PRECISION(precision, PRECISION_SAMPLING),
     TOOL_THREADS(threads),
     TOOL_FORCE(force),
     TOOL_END

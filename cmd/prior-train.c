@@ -52,7 +52,7 @@ static const struct tool_option options[] = {
     {0, "val-pairs", OPT_INT, "N", "pairs of it; 0: all", &val_pairs, 0, 1e15, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit; without shards those of the paper's data", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
-    TOOL_DEVICE(device_name), TOOL_PRECISION(precision),
+    TOOL_DEVICE(device_name), TOOL_PRECISION(precision, PRECISION_CHOICES),
     TOOL_THREADS(threads),
     TOOL_FORCE(force),
     TOOL_END

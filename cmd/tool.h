@@ -70,8 +70,8 @@ struct tool {
 #define TOOL_MODEL(to, help) {'m', "model", OPT_STRING, "PATH", help, &(to), 0, 0, 0}
 #define TOOL_THREADS(to) {'j', "threads", OPT_INT, "N", "threads; 0: all processors", &(to), 0, 4096, 0}
 #define TOOL_DEVICE(to)  {0, "device", OPT_CHOICE, "DEVICE", "where to compute", &(to), 0, 0, "cpu"}
-#define TOOL_PRECISION(to) \
-    {0, "precision", OPT_CHOICE, "NAME", "what products round their factors to", &(to), 0, 0, PRECISION_CHOICES}
+#define TOOL_PRECISION(to, choices) \
+    {0, "precision", OPT_CHOICE, "NAME", "what products round their factors to", &(to), 0, 0, choices}
 #define TOOL_SEED(to)    {0, "seed", OPT_INT, "N", "seed of all random choices", &(to), 0, 9007199254740992.0, 0}
 #define TOOL_KEEP(to)    {'k', "keep-going", OPT_FLAG, 0, "leave out bad records, count them, go on", &(to), 0, 0, 0}
 #define TOOL_REJECTS(to) {0, "rejects", OPT_STRING, "FILE", "list what -k left out, as JSON lines", &(to), 0, 0, 0}

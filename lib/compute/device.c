@@ -69,7 +69,7 @@ int device_precision_by_name(struct device *dev, const char *name)
 {
     bool bf16 = strcmp(name, "auto") == 0 ? device_fast(dev, PRECISION_BF16) : strcmp(name, "bf16") == 0;
 
-    return device_precision(dev, bf16 ? PRECISION_BF16 : PRECISION_F32);
+    return device_precision(dev, bf16 ? PRECISION_BF16 : strcmp(name, "int8") == 0 ? PRECISION_INT8 : PRECISION_F32);
 }
 
 bool device_fast(const struct device *dev, enum precision p)

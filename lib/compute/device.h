@@ -21,9 +21,11 @@
 
 struct backend;
 
-/* What products of matrices and convolutions round their factors to; sums, and all else, stay f32. */
-enum precision { PRECISION_F32, PRECISION_BF16 };
+/* What products of matrices and convolutions round their factors to; sums, and all else, stay f32.  int8 is for the packed
+ * weights of thin products (sample.h) alone; beside them all is f32. */
+enum precision { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 };
 #define PRECISION_CHOICES "auto|f32|bf16" /* auto: bf16 where device_fast says so */
+#define PRECISION_SAMPLING PRECISION_CHOICES "|int8"
 
 struct device {
     const struct backend *ops; /* borrowed: static table */
@@ -35,7 +37,7 @@ void device_close(struct device *dev);
 
 /* f32 after device_open; to be set before weights are packed for sampling.  Gradients' factors are rounded too. */
 must_check int device_precision(struct device *dev, enum precision p);
-/* One of PRECISION_CHOICES by its name. */
+/* One of PRECISION_SAMPLING by its name. */
 must_check int device_precision_by_name(struct device *dev, const char *name);
 /* Is p at least as fast as f32 on this device? */
 bool device_fast(const struct device *dev, enum precision p);

@@ -12,7 +12,9 @@
  *   op_choose        token[m] from logits[m,:]: temperature, top-k, top-p, then by a uniform draw at (rng, step[m], slot)
  *
  * Shapes   x: [M,K]   y: [M,N]   bias: [N] or NULL   qkv: [M,3*A*D]   out: [M,A*D]   logits: [M,V]   token: [M] i32
- * Types    f32; thin products round x and w to what device_precision said when w was packed, sums are f32
+ * Types    f32; thin products round x and w to what device_precision said when w was packed, sums are f32.  int8: w is a
+ *          scale for each output times integers of -127..127, x a scale for each row times integers so large that no sum
+ *          passes 31 bits (15 bits up to K = 512, 13 at 2,048); sums are exact
  * Order    cpu: each row the same bytes for any number of rows or threads
  * Source   nucleus (top-p): Holtzman et al. 2020
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dvae_step.c -- where a training step of a dVAE, or the encoding of a batch, spends its time.
  *
- *   build/tests/bench/dvae_step [train|encode HID BLOCKS VOCAB SIZE BATCH [DEVICE [bf16]]]
+ *   build/tests/bench/dvae_step [train|encode HID BLOCKS VOCAB SIZE BATCH [DEVICE [PRECISION]]]
  *
  * Three halvings, 128 channels behind a code, as the published model has them.  Best of the rounds: watch.h.
  */
@@ -65,6 +65,7 @@ static void encode(void *of)
 
 int main(int argc, char **argv)
 {
+    const char *precision = argc > 8 ? argv[8] : "f32";
     int64_t v[5] = {32, 2, 512, 64, 16};
     bool learn = argc < 2 || strcmp(argv[1], "encode") != 0;
     struct rng rng = {1, RNG_TEST};
@@ -76,8 +77,7 @@ int main(int argc, char **argv)
     c = (struct dvae_config){.size = v[3], .channels = 3, .vocab = v[2], .hid = v[0], .init = 128, .blocks = v[1], .downs = 3};
     b.batch = v[4];
     check(device_open(&b.dev, argc > 7 ? argv[7] : "cpu"));
-    if (argc > 8)
-        check(device_precision(&b.dev, PRECISION_BF16));
+    check(device_precision_by_name(&b.dev, precision));
     watch_start(&b.dev);
     check(dvae_create(&b.dvae, &b.dev, &c, learn ? DVAE_LEARN : DVAE_ENCODER, b.batch));
     check(dvae_start(b.dvae, 1));
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     b.codes = malloc(sizeof *b.codes * (size_t)(b.batch * dvae_grid(&c) * dvae_grid(&c)));
     for (int64_t i = 0; i < b.batch * c.size * c.size * 3; i++)
         b.pixels[i] = 0.1f + 0.8f * rng_unit(rng_draw(rng, 0, (uint64_t)i).v[0]);
-    watch_measure(learn ? "training step" : "encoding", learn ? train : encode, &b, machine_unit(argc > 8));
+    watch_measure(learn ? "training step" : "encoding", learn ? train : encode, &b, machine_unit(strcmp(precision, "bf16") == 0));
     device_arena_fini(&b.dev, &b.moments);
     dvae_free(b.dvae);
     watch_stop(&b.dev);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* prior_step.c -- where a training step and a batch of samples of the demo's prior spend their time.
  *
- *   build/tests/bench/prior_step [LAYERS WIDTH HEADS TEXT SIDE VOCAB BATCH MICRO SAMPLES [DEVICE [bf16]]]
+ *   build/tests/bench/prior_step [LAYERS WIDTH HEADS TEXT SIDE VOCAB BATCH MICRO SAMPLES [DEVICE [PRECISION]]]
  *
  * Best of the rounds: watch.h.  BATCH 0: no training; SAMPLES 0: no samples.
  */
@@ -77,6 +77,7 @@ static void sample(void *of)
 
 int main(int argc, char **argv)
 {
+    const char *precision = argc > 11 ? argv[11] : "f32";
     int64_t v[9] = {4, 192, 3, 16, 8, 256, 64, 64, 64};
     struct rng rng = {1, RNG_TEST};
     struct device dev;
@@ -89,8 +90,7 @@ int main(int argc, char **argv)
                               .text_vocab = v[5], .image_vocab = v[5], .kernel = 11, .masks = MASK_DALLE};
     b.batch = v[6], b.micro = v[7], b.samples = v[8];
     check(device_open(&dev, argc > 10 ? argv[10] : "cpu"));
-    if (argc > 11)
-        check(device_precision(&dev, PRECISION_BF16));
+    check(device_precision_by_name(&dev, precision));
     watch_start(&dev);
     check(prior_init(&b.prior, &dev, &c, true));
     check(prior_start(&b.prior, 1, 1));
@@ -108,9 +108,9 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i <= b.batch; i++)
         b.length[i] = (int32_t)((c.text_slots - 1) * 2 / 3);
     if (b.batch > 0)
-        watch_measure("training step", train, &b, machine_unit(argc > 11));
+        watch_measure("training step", train, &b, machine_unit(strcmp(precision, "bf16") == 0));
     if (b.samples > 0)
-        watch_measure("samples", sample, &b, machine_unit(argc > 11));
+        watch_measure("samples", sample, &b, machine_unit(strcmp(precision, "bf16") == 0));
     device_arena_fini(&dev, &b.moments);
     sampler_fini(&b.sampler);
     prior_pass_fini(&b.pass);

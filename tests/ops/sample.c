@@ -2,6 +2,7 @@
 #include "compute/sample.h"
 
 #include "base/par.h"
+#include "compute/cpu/cpu.h"
 #include "harness.h"
 
 /* --- thin products --- */
@@ -18,14 +19,53 @@ static void *pack(struct harness *h, const struct tensor *w)
     return packed;
 }
 
+/* What weights and rows are rounded to: f32, then bf16 in each way that the device has, then int8. */
+static bool set_kind(struct harness *h, int kind)
+{
+    struct cpu *cpu = h->dev.self;
+    int ways;
+
+    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
+    ways = (int)cpu->bf16;
+    if (kind > ways) {
+        assert_int_equal(device_precision(&h->dev, PRECISION_INT8), 0);
+        assert_int_equal(cpu->bf16, CPU_BF16_NONE);
+    } else {
+        cpu->bf16 = (enum cpu_bf16)kind;
+    }
+    return kind <= ways + 1;
+}
+
+/* The largest integer of a row: no sum of products passes 31 bits. */
+static double largest(int64_t k)
+{
+    double most = floor(2147483647.0 / (127.0 * (double)(k + k % 2)));
+
+    return most < 32767 ? most : 32767;
+}
+
+/* Numbers that lose nothing in any kind: integers of eight bits; in each row of x the largest one, and 127 in each of w. */
+static void make_whole(struct tensor *x, struct tensor *w, int64_t k, double top)
+{
+    float unit_x = 0.125f, unit_w = 0.0625f;
+
+    for (int64_t i = 0; i < tensor_elements(x); i++)
+        H_F32(x)[i] = unit_x * (float)(i % k == i / k % k ? (float)top : nearbyintf(120 * sinf(H_F32(x)[i])));
+    for (int64_t i = 0; i < tensor_elements(w); i++)
+        H_F32(w)[i] = unit_w * (i % k == i / k % k ? -127 : nearbyintf(126 * sinf(H_F32(w)[i])));
+}
+
 static void one_product(struct harness *hp, const int64_t *size, struct thin how, bool with_bias)
 {
     struct harness h = *hp;
     int64_t m = size[0], n = size[1], k = size[2];
     struct tensor x = h_random(&h, 1.0f, m, k), w = h_random(&h, 1.0f, n, k), bias = h_random(&h, 1.0f, n);
     struct tensor y = h_random(&h, 1.0f, m, n);
-    double *want = h_doubles(&h, &y, 0);
+    double *want;
 
+    if (((struct cpu *)h.dev.self)->bf16 || ((struct cpu *)h.dev.self)->int8)
+        make_whole(&x, &w, k, ((struct cpu *)h.dev.self)->int8 ? largest(k) : 256);
+    want = h_doubles(&h, &y, 0);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
             double s = with_bias ? H_F32(&bias)[j] : 0;
@@ -46,9 +86,50 @@ static void test_thin(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (int s = 0; s < PRODUCTS; s++)
-            for (int form = 0; form < 8; form++)
-                one_product(&h, products[s], (struct thin){.gelu = form & 1, .add = form & 2}, form & 4);
+        for (int kind = 0; set_kind(&h, kind); kind++)
+            for (int s = 0; s < PRODUCTS; s++)
+                for (int form = 0; form < 8; form++)
+                    one_product(&h, products[s], (struct thin){.gelu = form & 1, .add = form & 2}, form & 4);
+        h_close(&h);
+    }
+}
+
+/* int8: half a step of each weight and of each number of a row, at most; what is not finite stays so, rows of nothing too. */
+static void test_thin_int8(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        int64_t m = 5, n = 70, k = 4099;
+        struct tensor x = h_random(&h, 3.0f, m, k), w = h_random(&h, 0.02f, n, k), y = h_zeros(&h, m, n);
+        void *packed;
+
+        memset(H_F32(&x) + k, 0, (size_t)k * sizeof(float));
+        H_F32(&x)[2 * k + 7] = NAN;
+        H_F32(&x)[3 * k + 7] = INFINITY;
+        for (int64_t l = 0; l < k; l++)
+            H_F32(&x)[4 * k + l] *= 1e-38f;
+        memset(H_F32(&w) + k, 0, (size_t)k * sizeof(float));
+        assert_int_equal(device_precision(&h.dev, PRECISION_INT8), 0);
+        packed = pack(&h, &w);
+        assert_int_equal(op_thin(&h.dev, &y, &x, packed, NULL, (struct thin){0}), 0);
+        for (int64_t j = 0; j < n; j++) {
+            double want = 0, bound = 0, top_x = 0, top_w = 0;
+
+            for (int64_t l = 0; l < k; l++) {
+                top_x = fmax(top_x, fabs(H_F32(&x)[l]));
+                top_w = fmax(top_w, fabs(H_F32(&w)[j * k + l]));
+            }
+            for (int64_t l = 0; l < k; l++) {
+                want += (double)H_F32(&x)[l] * H_F32(&w)[j * k + l];
+                bound += fabs(H_F32(&x)[l]) * top_w / 127 / 2 + fabs(H_F32(&w)[j * k + l]) * top_x / largest(k) / 2;
+            }
+            assert_true(fabs(H_F32(&y)[j] - want) <= 1.01 * bound); /* and their product */
+            assert_true(H_F32(&y)[n + j] == 0);
+            assert_true(isnan(H_F32(&y)[2 * n + j]) && !isfinite(H_F32(&y)[3 * n + j]));
+            assert_true(fabsf(H_F32(&y)[4 * n + j]) < 1e-34f);
+        }
         h_close(&h);
     }
 }
@@ -60,25 +141,27 @@ static void test_thin_rows(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        int64_t m = 29, n = 131, k = 67;
-        struct tensor x = h_random(&h, 1.0f, m, k), w = h_random(&h, 1.0f, n, k), bias = h_random(&h, 1.0f, n);
-        struct tensor y = h_random(&h, 1.0f, m, n), again = h_zeros(&h, m, n);
-        void *packed = pack(&h, &w);
-        int threads = par_threads();
+        for (int kind = 0; set_kind(&h, kind); kind++) {
+            int64_t m = 29, n = 131, k = 67;
+            struct tensor x = h_random(&h, 1.0f, m, k), w = h_random(&h, 1.0f, n, k), bias = h_random(&h, 1.0f, n);
+            struct tensor y = h_random(&h, 1.0f, m, n), again = h_zeros(&h, m, n);
+            void *packed = pack(&h, &w);
+            int threads = par_threads();
 
-        memcpy(again.data, y.data, tensor_bytes(&y));
-        par_set_threads(3);
-        assert_int_equal(op_thin(&h.dev, &y, &x, packed, &bias, (struct thin){true, true}), 0);
-        par_set_threads(1);
-        for (int64_t from = 0, rows = 1; from < m; from += rows, rows += 2) {
-            int64_t count = rows < m - from ? rows : m - from;
-            struct tensor some_x = tensor_f32(H_F32(&x) + from * k, count, k);
-            struct tensor some_y = tensor_f32(H_F32(&again) + from * n, count, n);
+            memcpy(again.data, y.data, tensor_bytes(&y));
+            par_set_threads(3);
+            assert_int_equal(op_thin(&h.dev, &y, &x, packed, &bias, (struct thin){true, true}), 0);
+            par_set_threads(1);
+            for (int64_t from = 0, rows = 1; from < m; from += rows, rows += 2) {
+                int64_t count = rows < m - from ? rows : m - from;
+                struct tensor some_x = tensor_f32(H_F32(&x) + from * k, count, k);
+                struct tensor some_y = tensor_f32(H_F32(&again) + from * n, count, n);
 
-            assert_int_equal(op_thin(&h.dev, &some_y, &some_x, packed, &bias, (struct thin){true, true}), 0);
+                assert_int_equal(op_thin(&h.dev, &some_y, &some_x, packed, &bias, (struct thin){true, true}), 0);
+            }
+            par_set_threads(threads);
+            assert_memory_equal(y.data, again.data, tensor_bytes(&y));
         }
-        par_set_threads(threads);
-        assert_memory_equal(y.data, again.data, tensor_bytes(&y));
         h_close(&h);
     }
 }
@@ -371,7 +454,7 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_thin),       cmocka_unit_test(test_thin_rows),     cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_thin),       cmocka_unit_test(test_thin_int8), cmocka_unit_test(test_thin_rows),     cmocka_unit_test(test_cache),
         cmocka_unit_test(test_cache_size), cmocka_unit_test(test_choose),        cmocka_unit_test(test_choose_limits),
         cmocka_unit_test(test_choose_shares), cmocka_unit_test(test_refused),
     };

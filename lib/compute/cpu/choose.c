@@ -209,7 +209,7 @@ int cpu_choose(void *self, tensor_in token, tensor_in logits, const uint64_t *st
 
     if (memory == NULL)
         return ERR_NOMEM;
-#pragma omp parallel for schedule(static) reduction(max : bad)
+#pragma omp parallel for schedule(static) reduction(max : bad) if (rows > 1)
     for (int64_t m = 0; m < rows; m++) {
         const float *logit = F32(logits) + m * n;
         float top = vec_largest_of(logit, n);

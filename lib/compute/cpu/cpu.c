@@ -38,13 +38,14 @@ static int cpu_precision(void *self, enum precision p)
     struct cpu *cpu = self;
 
     cpu->bf16 = p == PRECISION_BF16 ? cpu_bf16_best() : CPU_BF16_NONE;
+    cpu->int8 = p == PRECISION_INT8;
     return 0;
 }
 
 static bool cpu_fast(void *self, enum precision p)
 {
     (void)self;
-    return p == PRECISION_F32 || cpu_bf16_best() != CPU_BF16_EMULATED;
+    return p != PRECISION_BF16 || cpu_bf16_best() != CPU_BF16_EMULATED;
 }
 
 /* An arena's block is what the device hands out. */

@@ -24,6 +24,7 @@ enum cpu_bf16 {
 
 struct cpu {
     enum cpu_bf16 bf16;
+    bool int8;             /* weights of thin products */
     struct cpu_dnnl *dnnl; /* owned */
     void *scratch;         /* owned: grows to the largest piece asked for, then stays */
     size_t scratch_size;   /* bytes */

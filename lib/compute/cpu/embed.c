@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows of y are independent.  In the backward pass several rows may meet in one row of the table, so the threads share out
  * channels, not rows: each walks all rows in order over its own LINE channels. */
+#include "base/par.h"
 #include "compute/cpu/cpu.h"
 #include "compute/cpu/vec.h"
 
@@ -11,7 +12,7 @@ int cpu_embed(void *self, tensor_in y, tensor_in table, tensor_in index, bool ad
     int64_t rows = index->shape[0], n = table->shape[1];
 
     (void)self;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (rows * n > PAR_BLOCK)
     for (int64_t m = 0; m < rows; m++) {
         int64_t at = I32(index)[m];
         float *out = F32(y) + m * n;

@@ -3,6 +3,7 @@
  * the blocks are added in order. */
 #include <math.h>
 
+#include "base/par.h"
 #include "compute/cpu/cpu.h"
 #include "compute/cpu/vec.h"
 
@@ -42,7 +43,7 @@ int cpu_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in 
     const float *gain = F32(g), *shift = F32(b);
 
     (void)self;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (rows * n > PAR_BLOCK)
     for (int64_t m = 0; m < rows; m++) {
         const float *in = F32(x) + m * n;
         float *out = F32(y) + m * n;

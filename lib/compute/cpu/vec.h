@@ -117,27 +117,42 @@ vec_inline void vec_store_some(float *p, vec x, int64_t n)
         vec_store_part(p, x, n);
 }
 
+/* Lanes from n on come first. */
+#if VEC == 16
+#define vec_turn(x, n)                                                                                                 \
+    __builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9, n + 10, n + 11,    \
+                            n + 12, n + 13, n + 14, n + 15)
+#elif VEC == 8
+#define vec_turn(x, n) __builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7)
+#else
+#define vec_turn(x, n) __builtin_shufflevector(x, x, n, n + 1, n + 2, n + 3)
+#endif
+
 /* Lanes are added in halves: i and i + VEC/2, and so on. */
 vec_inline float vec_sum(vec x)
 {
-    float lane[VEC];
-
-    vec_store(lane, x);
-    for (int half = VEC / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lane[i] += lane[i + half];
-    return lane[0];
+#if VEC == 16
+    x += vec_turn(x, 8);
+#endif
+#if VEC >= 8
+    x += vec_turn(x, 4);
+#endif
+    x += vec_turn(x, 2);
+    x += vec_turn(x, 1);
+    return x[0];
 }
 
 vec_inline float vec_largest(vec x)
 {
-    float lane[VEC];
-
-    vec_store(lane, x);
-    for (int half = VEC / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
+#if VEC == 16
+    x = vec_max(x, vec_turn(x, 8));
+#endif
+#if VEC >= 8
+    x = vec_max(x, vec_turn(x, 4));
+#endif
+    x = vec_max(x, vec_turn(x, 2));
+    x = vec_max(x, vec_turn(x, 1));
+    return x[0];
 }
 
 /* a0 b0 a1 b1 .. of the lower half, of the upper half */
