@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     b.codes = malloc(sizeof *b.codes * (size_t)(b.batch * dvae_grid(&c) * dvae_grid(&c)));
     for (int64_t i = 0; i < b.batch * c.size * c.size * 3; i++)
         b.pixels[i] = 0.1f + 0.8f * rng_unit(rng_draw(rng, 0, (uint64_t)i).v[0]);
-    watch_measure(learn ? "training step" : "encoding", learn ? train : encode, &b, machine_unit(strcmp(precision, "bf16") == 0));
+    watch_measure(learn ? "training step" : "encoding", learn ? train : encode, &b, machine_unit(strcmp(precision, "bf16") == 0), 0);
     device_arena_fini(&b.dev, &b.moments);
     dvae_free(b.dvae);
     watch_stop(&b.dev);

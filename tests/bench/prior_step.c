@@ -108,9 +108,10 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i <= b.batch; i++)
         b.length[i] = (int32_t)((c.text_slots - 1) * 2 / 3);
     if (b.batch > 0)
-        watch_measure("training step", train, &b, machine_unit(strcmp(precision, "bf16") == 0));
+        watch_measure("training step", train, &b, machine_unit(strcmp(precision, "bf16") == 0), 0);
     if (b.samples > 0)
-        watch_measure("samples", sample, &b, machine_unit(strcmp(precision, "bf16") == 0));
+        watch_measure("samples", sample, &b, machine_unit(strcmp(precision, "bf16") == 0),
+                      (double)b.sampler.weight_bytes * (double)prior_image_slots(&c));
     device_arena_fini(&dev, &b.moments);
     sampler_fini(&b.sampler);
     prior_pass_fini(&b.pass);

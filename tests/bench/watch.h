@@ -5,7 +5,8 @@
  *   watch_start     from then on the device's operations are timed; watch_stop gives it its own table back
  *   watch_measure   rounds of run(of), 9 or what the variable ROUNDS says: the best one's time, by operation; its rate, where
  *                   products and convolutions count as the plain way makes them, attention without what masks forbid, and
- *                   the share of what registers reach just before (median)
+ *                   the share of what registers reach just before (median); where it has to read so many bytes, the share of
+ *                   memory's speed instead
  */
 #ifndef BENCH_WATCH_H
 #define BENCH_WATCH_H
@@ -126,7 +127,7 @@ static int watch_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static inline void watch_measure(const char *what, void (*run)(void *of), void *of, enum machine_unit unit)
+static inline void watch_measure(const char *what, void (*run)(void *of), void *of, enum machine_unit unit, double bytes)
 {
     enum { MOST = 100 };
     double best = 1e9, done = 0, parts[WATCH_COUNT] = {0}, known = 0, share[MOST];
@@ -135,13 +136,13 @@ static inline void watch_measure(const char *what, void (*run)(void *of), void *
 
     rounds = rounds < 1 ? 1 : rounds > MOST ? MOST : rounds;
     for (int i = 0; i < rounds; i++) {
-        double peak = machine_flops(unit), start = clock_s(), time;
+        double limit = bytes > 0 ? machine_bandwidth() : machine_flops(unit), start = clock_s(), time;
 
         memset(watch_spent, 0, sizeof watch_spent);
         watch_work = 0;
         run(of);
         time = clock_s() - start;
-        share[i] = watch_work / time / peak;
+        share[i] = (bytes > 0 ? bytes : watch_work) / time / limit;
         if (time < best) {
             best = time;
             done = watch_work;
@@ -149,8 +150,10 @@ static inline void watch_measure(const char *what, void (*run)(void *of), void *
         }
     }
     qsort(share, (size_t)rounds, sizeof *share, watch_order);
-    printf("%s: %.1f ms, %.0f GFLOP/s, %.0f %% of the registers'\n", what, best * 1e3, done / best * 1e-9,
-           100 * share[rounds / 2]);
+    printf("%s: %.1f ms, %.0f GFLOP/s, ", what, best * 1e3, done / best * 1e-9);
+    if (bytes > 0)
+        printf("%.1f GB/s, ", bytes / best * 1e-9);
+    printf("%.0f %% of the %s\n", 100 * share[rounds / 2], bytes > 0 ? "memory's" : "registers'");
     for (int i = 0; i < WATCH_COUNT; i++)
         if (parts[i] > 0) {
             printf("  %-14s %8.2f ms\n", watch_name[i], parts[i] * 1e3);

@@ -23,6 +23,7 @@
 #endif
 #define COLUMNS (2 * VEC)
 #define PAD 16
+#define CHUNK (8 * COLUMNS) /* columns that are finished together */
 #define AHEAD 16 /* rows of k that are asked for before they are packed: they lie pages apart */
 #define BLOCK_MAX (16 * ROWS) /* rows of y that a thread takes at a time */
 #define BLOCKS_MIN 4          /* blocks a thread, so that the last one waits little */
@@ -139,62 +140,69 @@ static void border(float *y, int64_t ldy, int64_t rows, int64_t columns, const f
             vec_store_some(y + r * ldy + i, vec_load(tile[r] + i), columns - i);
 }
 
-/* What stands behind a finished tile of y. */
+/* What stands behind finished columns of y.  A pass of its own over what is still in the second cache: rows are often 4 KiB
+ * apart, where the lines of a tile of y and of one of the other tables would drive each other out. */
 static void finish(float *y, const struct gemm *how, int64_t at, int64_t rows, int64_t columns)
 {
-    for (int64_t r = 0; r < rows; r++, at += how->n)
-        for (int64_t i = 0; i < columns; i += VEC) {
-            vec v = vec_load_some(y + at + i, columns - i);
+    const float *plus = how->plus, *before = how->gelu_grad;
+    float *act = how->gelu;
 
-            if (how->plus)
-                v += vec_load_some(how->plus + at + i, columns - i);
-            if (how->gelu_grad)
-                v *= gelu_slope(vec_load_some(how->gelu_grad + at + i, columns - i));
-            vec_store_some(y + at + i, v, columns - i);
-            if (how->gelu)
-                vec_store_some(how->gelu + at + i, gelu(v), columns - i);
+    for (int64_t r = 0; r < rows; r++, at += how->n)
+        for (int64_t i = at; i < at + columns; i += VEC) {
+            int64_t count = at + columns - i;
+            vec v = vec_load_some(y + i, count);
+
+            if (plus)
+                v += vec_load_some(plus + i, count);
+            if (before)
+                v *= gelu_slope(vec_load_some(before + i, count));
+            if (plus || before)
+                vec_store_some(y + i, v, count);
+            if (act)
+                vec_store_some(act + i, gelu(v), count);
         }
 }
 
-/* A whole tile to come: asked for while the one before it is made. */
-static void expect(const float *y, int64_t at, const struct gemm *how, bool last)
+/* A panel's columns in rows first..first+rows-1 of y; a: these rows, packed. */
+static void panel(float *y, const float *a, const struct stretch *s, int64_t column, int64_t first, int64_t rows)
 {
-    const float *also[] = {y, how->gelu, how->gelu_grad, how->plus};
+    const struct gemm *how = s->how;
+    int64_t by_row = how->ta ? 1 : s->depth + PAD, by_depth = how->ta ? ROWS : 1;
+    int64_t by_group = how->ta ? ROWS * s->depth + PAD : ROWS * by_row;
+    int64_t columns = how->n - column < COLUMNS ? how->n - column : COLUMNS;
+    const struct product_end then = {.bias = s->bias ? s->bias + column : NULL, .relu = how->relu};
+    const struct product_end *end = s->last ? &then : NULL;
+    const float *b = s->panels + column * s->depth;
+    bool add = how->add || !s->first;
 
-    for (int i = 0; i < (last ? 4 : 1); i++)
-        for (int64_t r = 0; also[i] && r < ROWS; r++) {
-            __builtin_prefetch(also[i] + at + r * how->n, 1);
-            __builtin_prefetch(also[i] + at + r * how->n + COLUMNS - 1, 1);
+    for (int64_t r = 0; r < rows; r += ROWS, a += by_group) {
+        int64_t count = rows - r < ROWS ? rows - r : ROWS, at = (first + r) * how->n + column;
+
+        for (int64_t i = 0; i < ROWS && r + 2 * ROWS <= rows; i++) { /* asked for while the tile before it is made */
+            __builtin_prefetch(y + at + (ROWS + i) * how->n, 1);
+            __builtin_prefetch(y + at + (ROWS + i) * how->n + COLUMNS - 1, 1);
         }
+        if (columns == COLUMNS)
+            group(y + at, how->n, count, a, by_row, by_depth, b, s->depth, add, end);
+        else
+            border(y + at, how->n, count, columns, a, by_row, by_depth, b, s->depth, add, end);
+    }
 }
 
 /* Rows first..first+rows-1 of y; packed: room for as many of a. */
 static void block(float *y, const float *a, float *packed, const struct stretch *s, int64_t first, int64_t rows)
 {
     const struct gemm *how = s->how;
-    int64_t by_row = how->ta ? 1 : s->depth + PAD, by_depth = how->ta ? ROWS : 1;
-    int64_t by_group = how->ta ? ROWS * s->depth + PAD : ROWS * by_row;
-    bool add = how->add || !s->first, more = s->last && (how->plus || how->gelu_grad || how->gelu);
+    bool more = s->last && (how->plus || how->gelu_grad || how->gelu);
 
     (how->ta ? pack_rows_across : pack_rows)(packed, a, s, first, rows);
-    for (int64_t column = 0; column < how->n; column += COLUMNS) {
-        int64_t columns = how->n - column < COLUMNS ? how->n - column : COLUMNS;
-        const struct product_end then = {.bias = s->bias ? s->bias + column : NULL, .relu = how->relu};
-        const struct product_end *end = s->last ? &then : NULL;
-        const float *panel = s->panels + column * s->depth, *from = packed;
+    for (int64_t from = 0; from < how->n; from += CHUNK) {
+        int64_t to = how->n - from < CHUNK ? how->n : from + CHUNK;
 
-        for (int64_t r = 0; r < rows; r += ROWS, from += by_group) {
-            int64_t count = rows - r < ROWS ? rows - r : ROWS, at = (first + r) * how->n + column;
-
-            if (r + 2 * ROWS <= rows)
-                expect(y, at + ROWS * how->n, how, s->last);
-            if (columns == COLUMNS)
-                group(y + at, how->n, count, from, by_row, by_depth, panel, s->depth, add, end);
-            else
-                border(y + at, how->n, count, columns, from, by_row, by_depth, panel, s->depth, add, end);
-            if (more)
-                finish(y, how, at, count, columns);
-        }
+        for (int64_t column = from; column < to; column += COLUMNS)
+            panel(y, packed, s, column, first, rows);
+        if (more)
+            finish(y, how, first * how->n + from, rows, to - from);
     }
 }
 

@@ -14,7 +14,7 @@
 
 #include "compute/cpu/cpu.h"
 
-#define GEMM_DEPTH 1024
+#define GEMM_DEPTH 512
 
 struct gemm {
     int64_t m, n, k;
