@@ -15,7 +15,7 @@
 #include "model/dvae.h"
 #include "text/captions.h"
 
-static const char *output, *model, *captions_path, *device_name = "cpu";
+static const char *output, *model, *captions_path, *device_name = "cpu", *precision = "f32";
 static int64_t batch = 16, grid = -1, downs, threads;
 static bool tar, ppm, bare, raw, force;
 
@@ -30,7 +30,7 @@ static const struct tool_option options[] = {
     {0, "batch", OPT_INT, "N", "pictures at once", &batch, 1, 65536, 0},
     {0, "downs", OPT_INT, "N", "doublings of a model whose file does not say; 0: 3", &downs, 0, DVAE_DOWNS_MAX, 0},
     {0, "raw", OPT_FLAG, 0, "take the last weights, not their average", &raw, 0, 0, 0},
-    TOOL_FORCE(force), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
+    TOOL_FORCE(force), TOOL_THREADS(threads), TOOL_DEVICE(device_name), TOOL_PRECISION(precision, PRECISION_CHOICES),
     TOOL_END};
 
 static struct tool tool = {.name = "dvae-decode", .args = "[FILE]", .what = "Turn image tokens into pictures",
@@ -78,7 +78,8 @@ static int load(struct decoder *d, const struct tok_header *h, const char *name)
     struct dvae_file *file;
     int rc;
 
-    if ((rc = device_open(&d->dev, device_name)) != 0 || (rc = run_weights(path, model, raw)) != 0 ||
+    if ((rc = device_open(&d->dev, device_name)) != 0 ||
+        (rc = device_precision_by_name(&d->dev, precision)) != 0 || (rc = run_weights(path, model, raw)) != 0 ||
         (rc = dvae_file_open(&file, &info, path, 0, downs)) != 0)
         return rc;
     if (!(info.use & DVAE_DECODER) || info.config.channels != 3)

@@ -13,7 +13,7 @@
 #include "image/stream.h"
 #include "model/dvae.h"
 
-static const char *output, *model, *rejects_path, *summary, *device_name = "cpu";
+static const char *output, *model, *rejects_path, *summary, *device_name = "cpu", *precision = "f32";
 static int64_t batch = 16, crops, size, downs, seed, threads, max_pixels = IMAGE_PIXELS_MAX, max_bytes = PAIRS_MEMBER_MAX;
 static bool keep_going, raw, full_decode;
 
@@ -28,7 +28,7 @@ static const struct tool_option options[] = {
     {0, "full-decode", OPT_FLAG, 0, "decode large JPEG pictures in full, not at a half or less", &full_decode, 0, 0, 0},
     TOOL_PICTURE_LIMITS(max_pixels, max_bytes),
     TOOL_SEED(seed), TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_path), TOOL_SUMMARY(summary), TOOL_THREADS(threads),
-    TOOL_DEVICE(device_name),
+    TOOL_DEVICE(device_name), TOOL_PRECISION(precision, PRECISION_CHOICES),
     TOOL_END};
 
 static struct tool tool = {.name = "dvae-encode", .args = "[SOURCE]...", .what = "Turn pictures into image tokens",
@@ -53,7 +53,8 @@ static int load(struct encoder *e)
     struct dvae_file *file;
     int rc;
 
-    if ((rc = device_open(&e->dev, device_name)) != 0 || (rc = run_weights(path, model, raw)) != 0 ||
+    if ((rc = device_open(&e->dev, device_name)) != 0 ||
+        (rc = device_precision_by_name(&e->dev, precision)) != 0 || (rc = run_weights(path, model, raw)) != 0 ||
         (rc = dvae_file_open(&file, &e->info, path, size, downs)) != 0)
         return rc;
     if (!(e->info.use & DVAE_ENCODER))

@@ -19,7 +19,7 @@
 #define FIXED 16 /* pictures that are measured and shown again and again */
 
 static struct dvae_config shape = {.channels = 3};
-static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu";
+static const char *preset = "small", *rejects_file, *prepare = "train", *device_name = "cpu", *precision = "auto";
 static struct train_options o = {.program = "dvae-train", .average_every = 1, .keep = 2, .max_skips = 100};
 static int64_t beta_steps, tau_steps, threads, seed, memory = POOL_MEMORY, val_pictures = 1000, max_pixels = IMAGE_PIXELS_MAX,
                max_bytes = PAIRS_MEMBER_MAX;
@@ -54,6 +54,7 @@ static const struct tool_option options[] = {
     {0, "picture-every", OPT_INT, "N", "updates between two pictures; 0: none", &o.picture_every, 0, 1e15, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and memory, then exit", &dry_run, 0, 0, 0},
     TOOL_KEEP(keep_going), TOOL_REJECTS(rejects_file), TOOL_SEED(seed), TOOL_THREADS(threads), TOOL_DEVICE(device_name),
+    TOOL_PRECISION(precision, PRECISION_CHOICES),
     TOOL_END};
 
 static struct tool tool = {.name = "dvae-train", .args = "SOURCE...", .what = "Learn a codebook from pictures",
@@ -283,7 +284,8 @@ int main(int argc, char **argv)
     o.quiet = tool.verbose < 0;
     if ((rc = dvae_config_check(&shape)) == 0 && dry_run)
         rc = print_plan();
-    else if (rc == 0 && (rc = device_open(&s.dev, device_name)) == 0)
+    else if (rc == 0 && (rc = device_open(&s.dev, device_name)) == 0 &&
+             (rc = device_precision_by_name(&s.dev, precision)) == 0)
         rc = train(&s);
     dvae_watch_fini(&s.watch);
     dvae_free(s.dvae);

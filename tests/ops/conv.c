@@ -2,6 +2,7 @@
 #include "compute/conv.h"
 
 #include "base/par.h"
+#include "compute/cpu/cpu.h"
 #include "harness.h"
 
 #define BOUND 2e-6
@@ -53,10 +54,40 @@ static float gain_of(int form)
     return form & 1 ? 0.25f : 1.0f;
 }
 
+/* The ways to multiply bf16 that a shape can be tried with: what the device has, and oneDNN's kernels, which any processor
+ * with AVX-512 runs, if slowly.  0 is f32; false: no such way. */
+static bool set_way(struct harness *h, int way, const struct shape *s)
+{
+    struct cpu *cpu = h->dev.self;
+    int best;
+
+    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
+    best = (int)cpu->bf16;
+    cpu->bf16 = (enum cpu_bf16)way;
+#if defined __x86_64__
+    if (best == CPU_BF16_EMULATED && s->k > 1 && __builtin_cpu_supports("avx512bw"))
+        best = CPU_BF16_DOTS;
+#endif
+    return way <= best;
+}
+
+/* What loses nothing in the device's precision. */
+static struct tensor kept(struct harness *h, struct tensor t)
+{
+    for (int64_t i = 0; ((struct cpu *)h->dev.self)->bf16 && i < tensor_elements(&t); i++) {
+        int exponent;
+        double mantissa = frexp(H_F32(&t)[i], &exponent);
+
+        H_F32(&t)[i] = (float)ldexp(nearbyint(mantissa * 256) / 256, exponent);
+    }
+    return t;
+}
+
 static void forward(struct harness *hp, const struct shape *s)
 {
     struct harness h = *hp;
-    struct tensor x = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), w = h_random(&h, 1.0f, s->o, s->i, s->k, s->k);
+    struct tensor x = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->i));
+    struct tensor w = kept(&h, h_random(&h, 1.0f, s->o, s->i, s->k, s->k));
     struct tensor bias = h_random(&h, 1.0f, s->o), y0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->o), y = y0;
     int64_t count = tensor_elements(&y);
     double *sum = h_doubles(&h, NULL, count), *want = h_doubles(&h, NULL, count);
@@ -85,7 +116,8 @@ static void test_forward(void **state)
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
         for (size_t s = 0; s < SHAPES; s++)
-            forward(&h, &shapes[s]);
+            for (int way = 0; set_way(&h, way, &shapes[s]); way++)
+                forward(&h, &shapes[s]);
         h_close(&h);
     }
 }
@@ -93,7 +125,8 @@ static void test_forward(void **state)
 static void input_gradient(struct harness *hp, const struct shape *s)
 {
     struct harness h = *hp;
-    struct tensor w = h_random(&h, 1.0f, s->o, s->i, s->k, s->k), dy = h_random(&h, 1.0f, s->n, s->h, s->w, s->o);
+    struct tensor w = kept(&h, h_random(&h, 1.0f, s->o, s->i, s->k, s->k));
+    struct tensor dy = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->o));
     struct tensor mask = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), dx0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->i);
     struct tensor dx = dx0;
     int64_t count = tensor_elements(&dx);
@@ -119,7 +152,8 @@ static void input_gradient(struct harness *hp, const struct shape *s)
 static void weight_gradient(struct harness *hp, const struct shape *s)
 {
     struct harness h = *hp;
-    struct tensor x = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), dy = h_random(&h, 1.0f, s->n, s->h, s->w, s->o);
+    struct tensor x = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->i));
+    struct tensor dy = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->o));
     struct tensor dw = h_random(&h, 1.0f, s->o, s->i, s->k, s->k), db = h_random(&h, 1.0f, s->o);
     int64_t weights = tensor_elements(&dw);
     double *sum = h_doubles(&h, NULL, weights), *want = h_doubles(&h, &dw, 0), *bias = h_doubles(&h, &db, 0);
@@ -144,10 +178,11 @@ static void test_backward(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (size_t s = 0; s < SHAPES; s++) {
-            input_gradient(&h, &shapes[s]);
-            weight_gradient(&h, &shapes[s]);
-        }
+        for (size_t s = 0; s < SHAPES; s++)
+            for (int way = 0; set_way(&h, way, &shapes[s]); way++) {
+                input_gradient(&h, &shapes[s]);
+                weight_gradient(&h, &shapes[s]);
+            }
         h_close(&h);
     }
 }

@@ -9,6 +9,11 @@
 #include "compute/cpu/direct.h"
 #include "compute/cpu/dnnl.h"
 #include "compute/cpu/gemm.h"
+#include "compute/cpu/math.h"
+
+#include <stdlib.h>
+
+#define CONV_BF16_MIN 16 /* channels on both sides */
 
 static int64_t pixels(tensor_in x)
 {
@@ -54,6 +59,62 @@ static struct cpu_direct direct(tensor_in x, int64_t i, int64_t o, int64_t k, st
     return d;
 }
 
+/* Are the factors rounded to bf16?  Narrow convolutions gain nothing. */
+static bool in_bf16(const struct cpu *cpu, int64_t i, int64_t o)
+{
+    return cpu->bf16 != CPU_BF16_NONE && i >= CONV_BF16_MIN && o >= CONV_BF16_MIN;
+}
+
+/* Bytes of x as bf16, if it is to be read so; x as it is read, in room for that. */
+static size_t halves(bool bf16, tensor_in x)
+{
+    return bf16 ? ((size_t)tensor_elements(x) * sizeof(uint16_t) + 63) / 64 * 64 : 0;
+}
+
+static const void *as_read(bool bf16, void *room, tensor_in x)
+{
+    int64_t count = tensor_elements(x);
+    uint16_t *to = room;
+
+    if (!bf16)
+        return x->data;
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        to[i] = (uint16_t)(cpu_to_bits(cpu_round_bf16(F32(x)[i])) >> 16);
+    return to;
+}
+
+/* Rounded copies of two factors, for processors that do not multiply bf16: between begin and end all is f32.  For tests, and
+ * for those who ask for bf16 where it is slower: they allocate each time. */
+struct emulation {
+    struct cpu *cpu;
+    struct tensor one, two;
+    float *memory;
+};
+
+static int emulation_begin(struct emulation *e, struct cpu *cpu, tensor_in one, tensor_in two)
+{
+    int64_t first = tensor_elements(one), count = first + tensor_elements(two);
+
+    *e = (struct emulation){cpu, *one, *two, malloc((size_t)count * sizeof(float))};
+    if (!e->memory)
+        return err_set(ERR_NOMEM, "no memory for rounded factors");
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        e->memory[i] = cpu_round_bf16(i < first ? F32(one)[i] : F32(two)[i - first]);
+    e->one.data = e->memory;
+    e->two.data = e->memory + first;
+    cpu->bf16 = CPU_BF16_NONE;
+    return 0;
+}
+
+static int emulation_end(struct emulation *e, int rc)
+{
+    free(e->memory);
+    e->cpu->bf16 = CPU_BF16_EMULATED;
+    return rc;
+}
+
 bool cpu_direct_fits(const struct cpu_direct *how, bool gradient)
 {
     int64_t weights = how->i * how->o, tiles = how->n * ((how->h + 1) / 2) * ((how->w + 1) / 2);
@@ -72,28 +133,34 @@ int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, 
     int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
     const float *kernel = F32(w), *b = bias ? F32(bias) : NULL;
     struct gemm product = {pixels(x), o, i, .tb = true, .add = how.add, .relu = how.relu, .gain = how.gain};
-    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu};
+    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, how.add, how.relu, false};
     struct cpu_direct d = direct(x, i, o, k, how);
+    bool bf16 = in_bf16(cpu, i, o);
+    struct emulation e;
+    float *own;
+    int rc;
 
-    if (cpu_direct_fits(&d, false)) {
+    if (bf16 && cpu->bf16 == CPU_BF16_EMULATED)
+        return (rc = emulation_begin(&e, cpu, x, w)) != 0 ? rc
+                                                          : emulation_end(&e, cpu_conv(self, y, &e.one, &e.two, bias, how));
+    if (!bf16 && cpu_direct_fits(&d, false)) {
         d.end = (struct product_end){.bias = b, .relu = how.relu};
         return k == 1 ? cpu_pointwise(cpu, F32(y), F32(x), kernel, &d) : cpu_winograd(cpu, F32(y), F32(x), kernel, &d);
     }
     if (k == 1)
-        return cpu_gemm(cpu, F32(y), F32(x), kernel, b, &product);
+        return (bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(y), F32(x), kernel, b, &product);
+    if (!(own = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *own + halves(bf16, x))))
+        return ERR_NOMEM;
     if (how.gain != 1.0f) {
-        float *scaled = cpu_scratch(cpu, (size_t)(weights + o) * sizeof *scaled);
-
-        if (!scaled)
-            return ERR_NOMEM;
-        scale(scaled, kernel, weights, how.gain);
-        kernel = scaled;
+        scale(own, kernel, weights, how.gain);
+        kernel = own;
         if (b) {
-            scale(scaled + weights, b, o, how.gain);
-            b = scaled + weights;
+            scale(own + weights, b, o, how.gain);
+            b = own + weights;
         }
     }
-    return cpu_dnnl_conv(cpu->dnnl, F32(y), F32(x), kernel, b, shape);
+    shape.bf16 = bf16;
+    return cpu_dnnl_conv(cpu->dnnl, F32(y), as_read(bf16, own + weights + o, x), kernel, b, shape);
 }
 
 int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how)
@@ -101,24 +168,31 @@ int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in m
     struct cpu *cpu = self;
     int64_t o = w->shape[0], i = w->shape[1], k = w->shape[2], weights = tensor_elements(w);
     struct gemm product = {pixels(dy), i, o, .add = how.add, .gain = how.gain};
-    struct cpu_dnnl_conv shape = {dy->shape[0], dy->shape[1], dy->shape[2], o, i, k, how.add, false};
+    struct cpu_dnnl_conv shape = {dy->shape[0], dy->shape[1], dy->shape[2], o, i, k, how.add, false, false};
     struct cpu_direct d = direct(dy, o, i, k, how);
+    bool bf16 = in_bf16(cpu, i, o);
+    struct emulation e;
     int rc;
 
-    if (cpu_direct_fits(&d, false)) {
+    if (bf16 && cpu->bf16 == CPU_BF16_EMULATED)
+        return (rc = emulation_begin(&e, cpu, dy, w)) != 0
+                   ? rc
+                   : emulation_end(&e, cpu_conv_dx(self, dx, &e.one, &e.two, mask, how));
+    if (!bf16 && cpu_direct_fits(&d, false)) {
         d.turned = true;
         d.end.mask = mask ? F32(mask) : NULL;
         return k == 1 ? cpu_pointwise(cpu, F32(dx), F32(dy), F32(w), &d) : cpu_winograd(cpu, F32(dx), F32(dy), F32(w), &d);
     }
     if (k == 1) {
-        rc = cpu_gemm(cpu, F32(dx), F32(dy), F32(w), NULL, &product);
+        rc = (bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(dx), F32(dy), F32(w), NULL, &product);
     } else {
-        float *kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel);
+        float *kernel = cpu_scratch(cpu, (size_t)weights * sizeof *kernel + halves(bf16, dy));
 
         if (!kernel)
             return ERR_NOMEM;
         turn(kernel, F32(w), o, i, k * k, how.gain);
-        rc = cpu_dnnl_conv(cpu->dnnl, F32(dx), F32(dy), kernel, NULL, shape);
+        shape.bf16 = bf16;
+        rc = cpu_dnnl_conv(cpu->dnnl, F32(dx), as_read(bf16, kernel + weights, dy), kernel, NULL, shape);
     }
     if (rc == 0 && mask)
         apply_mask(F32(dx), F32(mask), tensor_elements(dx));
@@ -138,22 +212,31 @@ int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in 
     struct cpu *cpu = self;
     int64_t o = dw->shape[0], i = dw->shape[1], k = dw->shape[2], weights = tensor_elements(dw);
     struct gemm product = {o, i, pixels(x), .ta = true, .add = true, .gain = how.gain};
-    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false};
+    struct cpu_dnnl_conv shape = {x->shape[0], x->shape[1], x->shape[2], i, o, k, false, false, false};
     struct cpu_direct d = direct(x, i, o, k, how);
+    bool bf16 = in_bf16(cpu, i, o);
+    struct emulation e;
+    const void *as_dy, *as_x;
     float *sum;
     int slices, rc;
 
-    if (cpu_direct_fits(&d, true))
+    if (bf16 && cpu->bf16 == CPU_BF16_EMULATED)
+        return (rc = emulation_begin(&e, cpu, dy, x)) != 0 ? rc
+                                                           : emulation_end(&e, cpu_conv_dw(self, dw, db, &e.one, &e.two, how));
+    if (!bf16 && cpu_direct_fits(&d, true))
         return k == 1 ? cpu_pointwise_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d)
                       : cpu_winograd_dw(cpu, F32(dw), F32(db), F32(dy), F32(x), &d);
     if (k == 1) {
-        rc = cpu_gemm(cpu, F32(dw), F32(dy), F32(x), NULL, &product);
+        rc = (bf16 ? cpu_gemm_bf16 : cpu_gemm)(cpu, F32(dw), F32(dy), F32(x), NULL, &product);
         return rc == 0 ? cpu_add_rows(cpu, F32(db), F32(dy), product.k, o, how.gain) : rc;
     }
     slices = dw_slices(weights, shape.n);
-    if (!(sum = cpu_scratch(cpu, (size_t)((weights + o) * slices) * sizeof *sum)))
+    if (!(sum = cpu_scratch(cpu, (size_t)((weights + o) * slices) * sizeof *sum + halves(bf16, dy) + halves(bf16, x))))
         return ERR_NOMEM;
-    if ((rc = cpu_dnnl_conv_dw(cpu->dnnl, sum, F32(dy), F32(x), shape, slices)) != 0)
+    as_dy = as_read(bf16, sum + (weights + o) * slices, dy);
+    as_x = as_read(bf16, (char *)(sum + (weights + o) * slices) + halves(bf16, dy), x);
+    shape.bf16 = bf16;
+    if ((rc = cpu_dnnl_conv_dw(cpu->dnnl, sum, as_dy, as_x, shape, slices)) != 0)
         return rc;
     for (int s = 0; s < slices; s++, sum += weights + o) {
         add_scaled(F32(dw), sum, weights, how.gain);

@@ -21,7 +21,7 @@ struct key {
     int64_t kind, threads;
     int64_t slice; /* concurrent calls need a primitive each, since it holds memory objects and scratch */
     int64_t size[6];
-    int64_t add, relu, bias;
+    int64_t add, relu, bias, bf16;
 };
 
 /* The memory objects of a primitive. */
@@ -58,9 +58,9 @@ static md_ref ref(const struct layout *l)
     return l->made ? l->md : NULL;
 }
 
-static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
-    dnnl_status_t s = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, dnnl_f32, tag);
+    dnnl_status_t s = dnnl_memory_desc_create_with_tag(&l->md, rank, dims, type, tag);
 
     l->made = s == dnnl_success;
     return s;
@@ -110,10 +110,10 @@ static md_ref ref(const struct layout *l)
     return l->made ? &l->md : NULL;
 }
 
-static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_status_t layout_tag(struct layout *l, int rank, const dnnl_dims_t dims, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
     l->made = true;
-    return dnnl_memory_desc_init_by_tag(&l->md, rank, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_init_by_tag(&l->md, rank, dims, type, tag);
 }
 
 static void layout_fini(struct layout *l)
@@ -230,31 +230,35 @@ static dnnl_status_t plan_conv(struct layout *l, const struct key *k)
 {
     int64_t n = k->size[0], h = k->size[1], w = k->size[2], i = k->size[3], o = k->size[4], kernel = k->size[5];
     const dnnl_dims_t src = {n, i, h, w}, weights = {o, i, kernel, kernel}, bias = {o}, dst = {n, o, h, w};
+    dnnl_data_type_t in = k->bf16 ? dnnl_bf16 : dnnl_f32;
+    bool dw = k->kind == KIND_CONV_DW;
     dnnl_status_t s;
 
-    if ((s = layout_tag(&l[SRC], 4, src, dnnl_nhwc)) != dnnl_success ||
-        (s = layout_tag(&l[WEIGHTS], 4, weights, dnnl_format_tag_any)) != dnnl_success ||
-        (s = layout_tag(&l[PLAIN], 4, weights, dnnl_oihw)) != dnnl_success ||
-        (s = layout_tag(&l[DST], 4, dst, dnnl_nhwc)) != dnnl_success)
+    if ((s = layout_tag(&l[SRC], 4, src, in, dnnl_nhwc)) != dnnl_success ||
+        (s = layout_tag(&l[WEIGHTS], 4, weights, dw ? dnnl_f32 : in, dnnl_format_tag_any)) != dnnl_success ||
+        (s = layout_tag(&l[PLAIN], 4, weights, dnnl_f32, dnnl_oihw)) != dnnl_success ||
+        (s = layout_tag(&l[DST], 4, dst, dw ? in : dnnl_f32, dnnl_nhwc)) != dnnl_success)
         return s;
-    return k->bias ? layout_tag(&l[BIAS], 1, bias, dnnl_x) : dnnl_success;
+    return k->bias ? layout_tag(&l[BIAS], 1, bias, dnnl_f32, dnnl_x) : dnnl_success;
 }
 
 static dnnl_status_t make(struct cpu_dnnl *d, struct prim *p)
 {
     const struct key *k = &p->key;
-    struct layout l[MEMORIES] = {0};
+    struct key hint = *k; /* a gradient's descriptor wants to see that of its convolution */
+    struct layout l[MEMORIES] = {0}, of_hint[MEMORIES] = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t forward = NULL, pd = NULL;
     const dnnl_dims_t ones = {1, 1}, pad = {(k->size[5] - 1) / 2, (k->size[5] - 1) / 2};
     dnnl_status_t s;
 
-    if ((s = plan_conv(l, k)) != dnnl_success ||
+    hint.kind = KIND_CONV;
+    if ((s = plan_conv(l, k)) != dnnl_success || (s = plan_conv(of_hint, &hint)) != dnnl_success ||
         (s = make_attr(&attr, k->add, k->relu)) != dnnl_success)
         goto out;
     if (k->kind == KIND_CONV)
         s = describe_conv(&pd, d->engine, l, ones, pad, attr);
-    else if ((s = describe_conv(&forward, d->engine, l, ones, pad, attr)) == dnnl_success)
+    else if ((s = describe_conv(&forward, d->engine, of_hint, ones, pad, attr)) == dnnl_success)
         s = describe_conv_dw(&pd, d->engine, l, ones, pad, attr, forward);
     if (s != dnnl_success)
         goto out;
@@ -268,8 +272,10 @@ out:
         dnnl_primitive_desc_destroy(forward);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
-    for (int i = 0; i < MEMORIES; i++)
+    for (int i = 0; i < MEMORIES; i++) {
         layout_fini(&l[i]);
+        layout_fini(&of_hint[i]);
+    }
     return s;
 }
 
@@ -356,11 +362,11 @@ static dnnl_status_t run(const struct prim *p, const void *src, const void *weig
     return p->reorder && dw ? run_reorder(p, WEIGHTS, PLAIN) : dnnl_success;
 }
 
-int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, const float *bias,
+int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const void *x, const float *w, const float *bias,
                   struct cpu_dnnl_conv shape)
 {
     struct key key = {.kind = KIND_CONV, .size = {shape.n, shape.h, shape.w, shape.i, shape.o, shape.k},
-                      .add = shape.add, .relu = shape.relu, .bias = bias != NULL};
+                      .add = shape.add, .relu = shape.relu, .bias = bias != NULL, .bf16 = shape.bf16};
     struct prim *p;
     dnnl_status_t s;
     int rc;
@@ -371,9 +377,10 @@ int cpu_dnnl_conv(struct cpu_dnnl *d, float *y, const float *x, const float *w, 
     return s == dnnl_success ? 0 : refused(s, "a convolution");
 }
 
-int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *sum, const float *dy, const float *x, struct cpu_dnnl_conv shape, int slices)
+int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *sum, const void *dy, const void *x, struct cpu_dnnl_conv shape, int slices)
 {
-    int64_t in = shape.h * shape.w * shape.i, out = shape.h * shape.w * shape.o;
+    int64_t size = shape.bf16 ? sizeof(uint16_t) : sizeof(float);
+    int64_t in = shape.h * shape.w * shape.i * size, out = shape.h * shape.w * shape.o * size; /* bytes of a picture */
     int64_t weights = shape.o * shape.i * shape.k * shape.k;
     int threads = par_threads(), rc = 0;
     struct prim **p = calloc((size_t)slices, sizeof *p);
@@ -384,7 +391,7 @@ int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *sum, const float *dy, const floa
     par_set_threads(1); /* a primitive is made for the threads that it may use */
     for (int i = 0; i < slices && rc == 0; i++) {
         int64_t first = i * shape.n / slices, last = (i + 1) * shape.n / slices;
-        struct key key = {.kind = KIND_CONV_DW, .slice = i, .bias = 1,
+        struct key key = {.kind = KIND_CONV_DW, .slice = i, .bias = 1, .bf16 = shape.bf16,
                           .size = {last - first, shape.h, shape.w, shape.i, shape.o, shape.k}};
 
         rc = find(d, &p[i], &key);
@@ -394,7 +401,7 @@ int cpu_dnnl_conv_dw(struct cpu_dnnl *d, float *sum, const float *dy, const floa
     for (int i = 0; i < (rc == 0 ? slices : 0); i++) {
         int64_t first = i * shape.n / slices;
         float *to = sum + i * (weights + shape.o);
-        dnnl_status_t s = run(p[i], x + first * in, to, to + weights, dy + first * out);
+        dnnl_status_t s = run(p[i], (const char *)x + first * in, to, to + weights, (const char *)dy + first * out);
 
         if (s != dnnl_success)
 #pragma omp atomic write

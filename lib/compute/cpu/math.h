@@ -38,8 +38,8 @@ static inline float cpu_exp(float x)
     float n = t - shift;
     float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
     /* 2^n in two halves, so that n = 128 is in range */
-    uint32_t k = cpu_to_bits(t) - 0x4B400000u, half = (uint32_t)((int32_t)k >> 1);
-    float a = cpu_from_bits((half + 127u) << 23), b = cpu_from_bits((k - half + 127u) << 23);
+    uint32_t k = cpu_to_bits(t) - 0x4B400000u, low = (uint32_t)((int32_t)k >> 1);
+    float a = cpu_from_bits((low + 127u) << 23), b = cpu_from_bits((k - low + 127u) << 23);
     float p = 1.9875691500e-4f;
 
     p = p * r + 1.3981999507e-3f;
