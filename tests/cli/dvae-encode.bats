@@ -22,6 +22,7 @@ encode() { dvae-encode -q -j1 -m "$M" "$@"; }
         (.[0].image_digest | test("^[0-9a-f]{64}$")) and (.[0].provenance[0] | startswith("dvae-encode ")) and
         .[1].key == "train-000001" and (.[1].image | length) == 16 and (map(select(has("key"))) | length) == 24'
     records() { tok-dump "$1" | tail -n +2; }
+    encode --precision bf16 "$P" | tok-dump --count | grep -qx 24
     records a.tok > want
     encode < "$P" > b.tok
     cat "$P" | encode - > c.tok

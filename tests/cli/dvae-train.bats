@@ -38,9 +38,12 @@ tiny() { dvae-train -q -j1 --preset tiny --lr-over 15 "$@"; }
 }
 
 @test "dvae-train: the same bytes for any number of threads" {
-    tiny --steps 3 --init 24 -o one "$P"
-    tiny --steps 3 --init 24 -j 3 -o three "$P"
-    cmp one/ckpt-00000003/state.safetensors three/ckpt-00000003/state.safetensors
+    for p in f32 bf16; do
+        tiny --steps 3 --init 24 --hid 16 --precision $p -o one-$p "$P"
+        tiny --steps 3 --init 24 --hid 16 --precision $p -j 3 -o three-$p "$P"
+        cmp one-$p/ckpt-00000003/state.safetensors three-$p/ckpt-00000003/state.safetensors
+    done
+    ! cmp -s one-f32/ckpt-00000003/state.safetensors one-bf16/ckpt-00000003/state.safetensors
 }
 
 @test "dvae-train: micro batches draw the same noise, so the loss is the same" {

@@ -46,11 +46,23 @@ records() { tok-dump "$@" | tail -n +2; }
     ! sample -n 5 --seed 4 some.tok | records | cmp -s - whole
 }
 
-@test "prior-sample: it has learnt: the true codes are drawn" {
-    sample --temperature 0 text.tok | records >drawn
+@test "prior-sample: --precision: other numbers, the same alone and in any batch" {
+    for p in bf16 int8; do
+        sample -n 5 --seed 3 --precision $p text.tok | records >whole
+        sample -n 5 --seed 3 --precision $p --batch 3 -j 3 text.tok | records | cmp - whole
+    done
+    sample -n 5 --seed 3 --precision auto text.tok >/dev/null
+    run sample --precision int4 text.tok
+    [ "$status" -eq 2 ]
+}
+
+@test "prior-sample: it has learnt: the true codes are drawn, in any precision" {
     records image.tok >true
-    [ "$(jq -n '[inputs] | .[:64] as $a | .[64:] as $b | [range(64) | . as $i | range(16) | select($a[$i].image[.] == $b[$i].image[.])] | length' \
-        drawn true)" -gt 700 ]
+    for p in f32 bf16 int8; do
+        sample --temperature 0 --precision $p text.tok | records >drawn
+        [ "$(jq -n '[inputs] | .[:64] as $a | .[64:] as $b | [range(64) | . as $i | range(16) | select($a[$i].image[.] == $b[$i].image[.])] | length' \
+            drawn true)" -gt 700 ]
+    done
 }
 
 @test "prior-sample: temperature 0 and top-k 1 take the most likely code" {
