@@ -38,6 +38,8 @@ typedef float half_near __attribute__((vector_size(32), aligned(4), may_alias));
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+#define PRODUCT_AHEAD 12 /* rows of b that are asked for before they are read */
+
 #define PRODUCT_END(name, type, integers)                                                                              \
     static inline type name(type sum, const struct product_end *end, int64_t at, int64_t column)                       \
     {                                                                                                                  \
@@ -74,6 +76,8 @@ typedef float half_near __attribute__((vector_size(32), aligned(4), may_alias));
             UNROLL                                                                                                     \
             for (int i = 0; i < count; i++)                                                                            \
                 y[i] = *(const type##_near *)(b + k * ldb + i * LANES);                                                \
+            for (int i = 0; i < count; i++)                                                                            \
+                __builtin_prefetch(b + (k + PRODUCT_AHEAD) * ldb + i * LANES);                                         \
             UNROLL                                                                                                     \
             for (int r = 0; r < rows; r++) {                                                                           \
                 type x = a[r * by_row + k * by_depth] - (type){0};                                                     \
