@@ -12,36 +12,11 @@ static int check(const char *what, const struct tensor *t, const struct tensor *
     return rc != 0 ? rc : check_like(what, t, other);
 }
 
-int op_gelu(struct device *dev, const struct tensor *y, const struct tensor *x)
-{
-    int rc = check("gelu", y, x);
-
-    return rc != 0 ? rc : dev->ops->gelu(dev->self, y, x);
-}
-
-int op_gelu_grad(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *x)
-{
-    int rc = check("gelu", dx, x);
-
-    if (rc == 0)
-        rc = check("gelu", dy, x);
-    return rc != 0 ? rc : dev->ops->gelu_grad(dev->self, dx, dy, x);
-}
-
 int op_relu(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
     int rc = check("relu", y, x);
 
     return rc != 0 ? rc : dev->ops->relu(dev->self, y, x);
-}
-
-int op_relu_grad(struct device *dev, const struct tensor *dx, const struct tensor *dy, const struct tensor *y)
-{
-    int rc = check("relu", dx, y);
-
-    if (rc == 0)
-        rc = check("relu", dy, y);
-    return rc != 0 ? rc : dev->ops->relu_grad(dev->self, dx, dy, y);
 }
 
 int op_add(struct device *dev, const struct tensor *y, const struct tensor *x, float s)

@@ -32,16 +32,12 @@ struct backend {
 
     /* matmul.h */
     int (*matmul)(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
-    int (*sum_rows)(void *self, tensor_in db, tensor_in dy);
     /* norm.h */
     int (*norm)(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
     int (*norm_grad)(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
                      tensor_in rstd, tensor_in g);
     /* act.h */
-    int (*gelu)(void *self, tensor_in y, tensor_in x);
-    int (*gelu_grad)(void *self, tensor_in dx, tensor_in dy, tensor_in x);
     int (*relu)(void *self, tensor_in y, tensor_in x);
-    int (*relu_grad)(void *self, tensor_in dx, tensor_in dy, tensor_in y);
     int (*add)(void *self, tensor_in y, tensor_in x, float s);
     int (*copy)(void *self, tensor_in y, tensor_in x);
     /* attn.h */

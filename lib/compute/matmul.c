@@ -31,15 +31,3 @@ int op_matmul(struct device *dev, const struct tensor *y, const struct tensor *a
         return err_set(ERR_ARG, "matmul: the inner size is 0");
     return dev->ops->matmul(dev->self, y, a, b, bias, how);
 }
-
-int op_sum_rows(struct device *dev, const struct tensor *db, const struct tensor *dy)
-{
-    int rc;
-
-    if ((rc = check_rank("sum_rows: dy", dy, DTYPE_F32, 2)) != 0 ||
-        (rc = check_f32("sum_rows: db", db, dy->shape[1])) != 0)
-        return rc;
-    if (tensor_elements(dy) == 0)
-        return 0;
-    return dev->ops->sum_rows(dev->self, db, dy);
-}

@@ -2,14 +2,14 @@
 /* matmul.h -- products of matrices, the linear layer and its gradients.
  *
  *   y = A(a) B(b) + bias + plus, times slope of a GELU      A(a): a or its transpose, likewise B
+ *   gelu(x) = x sigmoid(1.702 x)      (Hendrycks and Gimpel 2016, the quick form)
  *
  *   linear layer, weights [out,in]: forward   y = x w^T + bias     tb
  *                                   dx = dy w                      neither
  *                                   dw += dy^T x                   ta, plus y
- *                                   db += column sums of dy        row_sums of the same call, or op_sum_rows
+ *                                   db += column sums of dy        row_sums of the same call
  *
- * What stands behind the product (struct matmul) is done to y on its way out, where the device can; else by the passes that
- * act.h names.
+ * What stands behind the product (struct matmul) is done to y on its way out.
  *
  * Shapes   y: [M,N]   a: [M,K] or, with ta, [K,M]   b: [K,N] or, with tb, [N,K]   bias: [N] or NULL
  * Types    f32; a and b are rounded to what device_precision says as they are read, sums are f32
@@ -33,8 +33,5 @@ struct matmul {
 
 must_check int op_matmul(struct device *dev, const struct tensor *y, const struct tensor *a, const struct tensor *b,
                          const struct tensor *bias, struct matmul how);
-
-/* db[n] += sum over m of dy[m,n] */
-must_check int op_sum_rows(struct device *dev, const struct tensor *db, const struct tensor *dy);
 
 #endif

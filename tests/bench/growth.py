@@ -5,7 +5,8 @@
     tests/bench/growth.py [PRECISION]            f32; writes growth.svg beside itself
 
 Three points a line, the others held: time over what is grown, relative to the middle point.  Two threads against one: the
-ratio of times.  All points in turn, ROUNDS of rounds (5), the least time of each: a busy machine only adds.
+ratio of times.  A line's points are measured one behind the other, ROUNDS of rounds (7), and the median of each ratio counts, so
+that a machine that changes its speed matters little.
 """
 import os
 import re
@@ -13,7 +14,7 @@ import subprocess
 import sys
 
 BUILD = os.environ.get("BUILD", "build")
-ROUNDS = int(os.environ.get("ROUNDS", 5))
+ROUNDS = int(os.environ.get("ROUNDS", 7))
 HERE = os.path.dirname(os.path.abspath(__file__))
 PRECISION = sys.argv[1] if len(sys.argv) > 1 else "f32"
 WIDTH, HEADS, VOCAB = 512, 8, 512
@@ -37,33 +38,37 @@ def step_ms(p):
     return float(re.search(r": ([0-9.]+) ms", out)[1])
 
 
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
 def main():
-    every = sorted({p for line in POINTS.values() for p in line})
-    least = {p: float("inf") for p in every}
+    rounds = {what: [] for what in POINTS}
     for _ in range(ROUNDS):
-        for p in every:
-            least[p] = min(least[p], step_ms(p))
+        for what, line in POINTS.items():
+            rounds[what].append([step_ms(p) for p in line])
     data = []
     for what, line in POINTS.items():
-        x, y = [grown(what, p) for p in line], [least[p] for p in line]
+        x, ms = [grown(what, p) for p in line], rounds[what]
+        share = [median([r[i] / r[-1] for r in ms]) for i in range(len(line))]
+        text = ", ".join("%d: %.0f ms" % (a, min(r[i] for r in ms)) for i, a in enumerate(x))
         if what == "threads":
-            print("threads  1: %.1f ms, 2: %.1f ms, ratio %.2f" % (y[0], y[1], y[0] / y[1]))
+            print("threads  %s, ratio %.2f" % (text, share[0]))
         else:
-            unit = [b / a for a, b in zip(x, y)]
-            print("%-8s %s" % (what, ", ".join("%d: %.1f ms (%+.1f %%)" % (a, b, 100 * (u / unit[1] - 1))
-                                               for a, b, u in zip(x, y, unit))))
-        data.append("$%s << EOD\n%s\nEOD\n" % (what, "\n".join("%g %g" % (a / x[-1], b / y[-1]) for a, b in zip(x, y))))
-    least_file = os.path.join(HERE, "growth.svg")
+            over = [median([r[i] / x[i] / (r[1] / x[1]) for r in ms]) for i in range(len(line))]
+            print("%-8s %s; for one %+.1f %%, %+.1f %% of the middle's" % (what, text, 100 * over[0] - 100, 100 * over[2] - 100))
+        data.append("$%s << EOD\n%s\nEOD\n" % (what, "\n".join("%g %g" % (a / x[-1], b) for a, b in zip(x, share))))
+    picture = os.path.join(HERE, "growth.svg")
     script = "".join(data) + """
 set terminal svg size 640,420 font 'sans,12'
 set output '%s'
 set key left top
-set xlabel 'tokens, layers, batch, threads: share of the largest'
+set xlabel 'tokens, layers, batch: share of the largest'
 set ylabel 'time of a training step: share of the time there'
 set xrange [0:1.05]
 set yrange [0:*]
 plot x title 'linear' lc rgb '#bbbbbb', %s
-""" % (least_file, ", ".join("$%s with linespoints lw 2 title '%s'" % (w, w) for w in POINTS))
+""" % (picture, ", ".join("$%s with linespoints lw 2 title '%s'" % (w, w) for w in POINTS if w != "threads"))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 

@@ -78,8 +78,6 @@ static int run_norm_grad(struct bench *b)
     return op_norm_grad(&b->dev, &b->t[2], &b->t[3], &b->t[4], &b->t[1], &b->t[0], &b->t[5], &b->t[6], &b->t[3]);
 }
 
-static int run_gelu(struct bench *b) { return op_gelu(&b->dev, &b->t[1], &b->t[0]); }
-static int run_gelu_grad(struct bench *b) { return op_gelu_grad(&b->dev, &b->t[1], &b->t[1], &b->t[0]); }
 static int run_add(struct bench *b) { return op_add(&b->dev, &b->t[1], &b->t[0], 1.0f); }
 static int run_loss(struct bench *b) { return op_cross_entropy(&b->dev, &b->t[1], &b->t[0], &b->t[2], 1.0f); }
 static int run_embed(struct bench *b) { return op_embed(&b->dev, &b->t[1], &b->t[0], &b->t[2], false); }
@@ -114,10 +112,6 @@ static void training(struct bench *b)
     measure(b, "norm 5120x256", run_norm, 2 * bytes, "GB/s");
     measure(b, "norm_grad 5120x256", run_norm_grad, 4 * bytes, "GB/s");
     measure(b, "add 5120x256", run_add, 3 * bytes, "GB/s");
-    b->t[0] = fill(b, tensor_f32(NULL, n, 4 * D));
-    b->t[1] = fill(b, tensor_f32(NULL, n, 4 * D));
-    measure(b, "gelu 5120x1024", run_gelu, 8 * bytes, "GB/s");
-    measure(b, "gelu_grad 5120x1024", run_gelu_grad, 12 * bytes, "GB/s");
     b->t[0] = fill(b, tensor_f32(NULL, n, VOCAB));
     b->t[1] = fill(b, tensor_f32(NULL, n));
     b->t[2] = tensor_i32(fill(b, tensor_f32(NULL, n)).data, n);

@@ -177,8 +177,7 @@ static void test_gradient(void **state)
         struct linear l = {h_doubles(&h, &x, 0), h_doubles(&h, &w, 0), h_doubles(&h, &bias, 0), H_F32(&dy), m, in, out};
 
         assert_int_equal(op_matmul(&h.dev, &dx, &dy, &w, NULL, (struct matmul){0}), 0);
-        assert_int_equal(op_matmul(&h.dev, &dw, &dy, &x, NULL, (struct matmul){.ta = true, .add = true}), 0);
-        assert_int_equal(op_sum_rows(&h.dev, &db, &dy), 0);
+        assert_int_equal(op_matmul(&h.dev, &dw, &dy, &x, NULL, (struct matmul){.ta = true, .add = true, .row_sums = &db}), 0);
         h_near(h_gradient(linear_loss, &l, l.x, H_F32(&dx), m * in, 1e-3), BOUND);
         h_near(h_gradient(linear_loss, &l, l.w, H_F32(&dw), out * in, 1e-3), BOUND);
         h_near(h_gradient(linear_loss, &l, l.bias, H_F32(&db), out, 1e-3), BOUND);
@@ -195,12 +194,12 @@ static void test_sum_rows(void **state)
     for (int i = 0; h_open(&h, i); i++) {
         for (int s = 0; s < 4; s++) {
             int64_t m = shapes[s][0], n = shapes[s][1];
-            struct tensor dy = h_random(&h, 1.0f, m, n), db = h_random(&h, 1.0f, n);
+            struct tensor dy = h_random(&h, 1.0f, m, n), db = h_random(&h, 1.0f, n), x = h_zeros(&h, m, 1), dw = h_zeros(&h, n, 1);
             double *want = h_doubles(&h, &db, 0);
 
             for (int64_t j = 0; j < m * n; j++)
                 want[j % n] += H_F32(&dy)[j];
-            assert_int_equal(op_sum_rows(&h.dev, &db, &dy), 0);
+            assert_int_equal(op_matmul(&h.dev, &dw, &dy, &x, NULL, (struct matmul){.ta = true, .row_sums = &db}), 0);
             h_near(h_error(H_F32(&db), want, n), BOUND);
         }
         h_close(&h);
@@ -249,7 +248,6 @@ static void test_refuses(void **state)
     assert_string_equal(err_text(), "matmul: b is f32 [4,3], not f32 [3,4]");
     assert_int_equal(op_matmul(&h.dev, &y, &i, &b, NULL, (struct matmul){0}), ERR_ARG);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, &a, (struct matmul){0}), ERR_ARG);
-    assert_int_equal(op_sum_rows(&h.dev, &y, &a), ERR_ARG);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.gelu = &a}), ERR_ARG);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.plus = &y, .add = true}), ERR_ARG);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, NULL, (struct matmul){.plus = &y, .gelu_grad = &y}), ERR_ARG);

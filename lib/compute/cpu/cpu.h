@@ -39,14 +39,10 @@ int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t
 #define I32(t) ((int32_t *)(t)->data)
 
 int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
-int cpu_sum_rows(void *self, tensor_in db, tensor_in dy);
 int cpu_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
 int cpu_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
                   tensor_in rstd, tensor_in g);
-int cpu_gelu(void *self, tensor_in y, tensor_in x);
-int cpu_gelu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x);
 int cpu_relu(void *self, tensor_in y, tensor_in x);
-int cpu_relu_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y);
 int cpu_add(void *self, tensor_in y, tensor_in x, float s);
 int cpu_copy(void *self, tensor_in y, tensor_in x);
 int cpu_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gelu.h -- x sigmoid(1.702 x) and its slope, in registers (compute/act.h). */
+/* gelu.h -- x sigmoid(1.702 x) and its slope, in registers (compute/matmul.h). */
 #ifndef COMPUTE_CPU_GELU_H
 #define COMPUTE_CPU_GELU_H
 

@@ -42,11 +42,6 @@ static void sum_block(float *sum, const float *x, int64_t rows, int64_t stride, 
     memcpy(sum, s, (size_t)count * sizeof *sum);
 }
 
-int cpu_sum_rows(void *self, tensor_in db, tensor_in dy)
-{
-    return cpu_add_rows(self, F32(db), F32(dy), dy->shape[0], dy->shape[1], 1.0f);
-}
-
 int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t n, float gain)
 {
     int64_t blocks = (m + ROW_BLOCK - 1) / ROW_BLOCK;
