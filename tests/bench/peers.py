@@ -59,7 +59,7 @@ def lines():
         for n in (1, 16):
             yield ("prior sample, %s, %d codes, %d candidates" % (name, side * side, n), "prior_step", [*own, 0, 1, n],
                    ["f32", "bf16", "int8"], "torch_prior.py",
-                   [*shape, "--mode", "sample", "--batch", n, "--steps", 1, "--warmup", 1 if layers == 4 else 0],
+                   [*shape, "--mode", "sample", "--batch", n, "--steps", 3 if layers == 4 else 1, "--warmup", 1 if layers == 4 else 0],
                    [(d, ["--dtype", d]) for d in dtypes],
                    lambda r, n=n, codes=side * side: n * codes / r["tokens_per_s"] * 1e3)
     for mode, (hid, vocab, size, batch) in (("train", (32, 512, 64, 16)), ("train", (128, 2048, 128, 4)),

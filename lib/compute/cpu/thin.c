@@ -56,14 +56,14 @@ static int64_t up(int64_t n, int64_t unit)
 size_t cpu_thin_size(void *self, int64_t n, int64_t k)
 {
     enum kind kind = kind_of(self);
-    size_t wide = (size_t)up(n, PANEL), pairs = (size_t)up(k, 2);
+    size_t wide = (size_t)up(n, PANEL), deep = (size_t)up(k, 2);
 
 #if VEC == 16
     if (in_bf16(self))
         return cpu_thin_bf16_size(n, k);
 #endif
-    return kind >= KIND_INT8   ? wide * sizeof(float) + wide * pairs
-           : kind == KIND_BF16 ? wide * pairs * sizeof(uint16_t)
+    return kind >= KIND_INT8   ? wide * sizeof(float) + wide * deep
+           : kind == KIND_BF16 ? wide * deep * sizeof(uint16_t)
                                : wide * (size_t)k * sizeof(float);
 }
 
@@ -81,9 +81,7 @@ static float unit_of(const float *x, int64_t count, float largest)
     return vec_largest(top) / largest + vec_sum(poison);
 }
 
-/* x / unit as the nearest integer; 0 for a unit that is no number above 0. */
-typedef int16_t vecs __attribute__((vector_size(2 * VEC)));
-
+/* The nearest integers. */
 vec_inline veci to_integers(vec x, float per_unit)
 {
     const vec shift = vec_all(12582912.0f); /* 1.5 * 2^23: adding it leaves the integer in the low bits */
@@ -91,6 +89,7 @@ vec_inline veci to_integers(vec x, float per_unit)
     return (veci)vec_fma(x, vec_all(per_unit), shift) - (veci)shift;
 }
 
+/* 0 for a unit that is no number above 0 */
 static float inverse(float unit)
 {
     return unit > 0.0f && 1.0f / unit < INFINITY ? 1.0f / unit : 0.0f;
@@ -128,7 +127,7 @@ static void pack_f32(float *panel, const float *w, int64_t rows, int64_t k)
 int cpu_thin_pack(void *self, void *packed, tensor_in w)
 {
     enum kind kind = kind_of(self);
-    int64_t n = w->shape[0], k = w->shape[1], pairs = up(k, 2), wide = up(n, PANEL);
+    int64_t n = w->shape[0], k = w->shape[1], deep = up(k, 2), wide = up(n, PANEL);
 
 #if VEC == 16
     if (in_bf16(self)) {
@@ -141,9 +140,9 @@ int cpu_thin_pack(void *self, void *packed, tensor_in w)
         const float *rows = F32(w) + from * k;
 
         if (kind >= KIND_INT8)
-            pack_int8((float *)packed + from, (int8_t *)((float *)packed + wide) + from * pairs, rows, n - from, k);
+            pack_int8((float *)packed + from, (int8_t *)((float *)packed + wide) + from * deep, rows, n - from, k);
         else if (kind == KIND_BF16)
-            pack_bf16((uint16_t *)packed + from * pairs, rows, n - from, k);
+            pack_bf16((uint16_t *)packed + from * deep, rows, n - from, k);
         else
             pack_f32((float *)packed + from * k, rows, n - from, k);
     }
@@ -153,6 +152,8 @@ int cpu_thin_pack(void *self, void *packed, tensor_in w)
 /* ---- rows, as the weights want them --------------------------------------------------------------------------------- */
 
 /* A product's rows: f32, rounded to bf16 if weights are; or integers with what one stands for. */
+typedef int16_t vecs __attribute__((vector_size(2 * VEC)));
+
 struct rows {
     const float *x;
     const int16_t *whole; /* [rows][2 * pairs] */
@@ -162,10 +163,10 @@ struct rows {
 /* A row as integers of 16 bits, with zeros up to whole registers; *unit: what one of them stands for. */
 static void row_integers(int16_t *to, float *unit, const float *x, int64_t k)
 {
-    float largest = (float)INT32_MAX / (float)(LARGEST * up(k, 2)), per_unit;
+    double largest = floor((double)INT32_MAX / (double)(LARGEST * up(k, 2)));
+    float per_unit;
 
-    largest = largest < 1.0f ? 1.0f : floorf(largest > INT16_MAX ? INT16_MAX : largest);
-    *unit = unit_of(x, k, largest);
+    *unit = unit_of(x, k, (float)(largest < 1 ? 1 : largest > INT16_MAX ? INT16_MAX : largest));
     per_unit = inverse(*unit);
     for (int64_t i = 0; i < k; i += VEC) {
         vecs whole = __builtin_convertvector(to_integers(vec_load_some(x + i, k - i), per_unit), vecs);
