@@ -50,25 +50,26 @@ def main():
     data = []
     for what, line in POINTS.items():
         x, ms = [grown(what, p) for p in line], rounds[what]
-        share = [median([r[i] / r[-1] for r in ms]) for i in range(len(line))]
+        share = [median([r[i] / (r[0] if what == "threads" else r[-1]) for r in ms]) for i in range(len(line))]
         text = ", ".join("%d: %.0f ms" % (a, min(r[i] for r in ms)) for i, a in enumerate(x))
         if what == "threads":
-            print("threads  %s, ratio %.2f" % (text, share[0]))
+            print("threads  %s, ratio %.2f" % (text, 1 / share[1]))
+            x = [1 / n for n in x]
         else:
             over = [median([r[i] / x[i] / (r[1] / x[1]) for r in ms]) for i in range(len(line))]
             print("%-8s %s; for one %+.1f %%, %+.1f %% of the middle's" % (what, text, 100 * over[0] - 100, 100 * over[2] - 100))
-        data.append("$%s << EOD\n%s\nEOD\n" % (what, "\n".join("%g %g" % (a / x[-1], b) for a, b in zip(x, share))))
+        data.append("$%s << EOD\n%s\nEOD\n" % (what, "\n".join("%g %g" % (a / max(x), b) for a, b in zip(x, share))))
     picture = os.path.join(HERE, "growth.svg")
     script = "".join(data) + """
 set terminal svg size 640,420 font 'sans,12'
 set output '%s'
 set key left top
-set xlabel 'tokens, layers, batch: share of the largest'
+set xlabel 'tokens, layers, batch, 1 / threads: share of the largest'
 set ylabel 'time of a training step: share of the time there'
 set xrange [0:1.05]
 set yrange [0:*]
 plot x title 'linear' lc rgb '#bbbbbb', %s
-""" % (picture, ", ".join("$%s with linespoints lw 2 title '%s'" % (w, w) for w in POINTS if w != "threads"))
+""" % (picture, ", ".join("$%s with linespoints lw 2 title '%s'" % (w, w) for w in POINTS))
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
