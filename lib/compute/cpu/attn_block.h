@@ -85,7 +85,9 @@ static inline void plan_bands(struct plan *p)
     if (p->image == 0)
         return;
     if (a->kind != ATTN_CONV) {
-        p->band[p->bands++] = (struct band){0, a->kind == ATTN_ROW ? least(a->w, p->image - 1) : p->image - 1};
+        int64_t last = a->kind == ATTN_ROW ? a->w : a->kind == ATTN_COLUMN ? a->h - 1 : p->image - 1;
+
+        p->band[p->bands++] = (struct band){0, least(last, p->image - 1)};
         return;
     }
     for (int64_t o = 0; o < p->image; o++) {
