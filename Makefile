@@ -57,7 +57,7 @@ $(B)/%.v4.o: %.c $(B)/flags
 $(B)/lib/compute/cpu/%.o: ISA := -ffp-contract=fast
 
 $(B)/libarmchair.a: $(lib_obj)
-	@rm -f $@; ar rcs $@ $^
+	@rm -f $@; $(AR) rcs $@ $^
 
 $(B)/bin/%: $(B)/cmd/%.o $(tool_obj) $(B)/libarmchair.a
 	@mkdir -p $(@D)

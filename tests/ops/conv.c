@@ -64,6 +64,7 @@ static bool set_way(struct harness *h, int way, const struct shape *s)
     assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
     best = (int)cpu->bf16;
     cpu->bf16 = (enum cpu_bf16)way;
+    (void)s;
 #if defined __x86_64__
     if (best == CPU_BF16_EMULATED && s->k > 1 && __builtin_cpu_supports("avx512bw"))
         best = CPU_BF16_DOTS;
