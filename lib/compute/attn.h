@@ -43,6 +43,14 @@ struct attn {
 /* Does the mask allow key for query (positions in the whole sequence)?  The meaning of the operation, for tests. */
 bool attn_allows(const struct attn *a, int64_t query, int64_t key);
 
+/* The same in closed form for ATTN_CONV, an image query and the image key o >= 0 before it: for kernels. */
+static inline bool attn_conv_allows(const struct attn *a, int64_t o)
+{
+    int64_t radius = (a->k - 1) / 2, c = o % a->w;
+
+    return o / a->w <= radius && (c <= radius || a->w - c <= radius);
+}
+
 must_check int op_attn(struct device *dev, const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
                        const struct attn *a);
 /* dqkv is replaced. */

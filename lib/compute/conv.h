@@ -10,7 +10,7 @@
  * Shapes   x, dx, mask: [N,H,W,I]   y, dy: [N,H,W,O]   w, dw: [O,I,K,K]   bias, db: [O]
  * Types    f32; where device_precision says bf16 and I and O are at least 16, the two factors are rounded as they are read
  * Memory   nothing overlaps
- * Order    cpu: same bytes for the same number of threads; for any number where both I and O are multiples of 8 and K is 3
+ * Order    cpu: same bytes for the same number of threads; in f32 for any number where both I and O are multiples of 8 and K is 3
  *          (but for very wide layers) or 1 (narrow ones), which are kernels of our own
  */
 #ifndef COMPUTE_CONV_H

@@ -69,14 +69,6 @@ vec_inline int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* Does an image query see the image key o before it? */
-static inline bool plan_allows(const struct attn *a, int64_t o)
-{
-    int64_t radius = (a->k - 1) / 2, c = o % a->w;
-
-    return o / a->w <= radius && (c <= radius || a->w - c <= radius);
-}
-
 static inline void plan_bands(struct plan *p)
 {
     const struct attn *a = p->a;
@@ -91,7 +83,7 @@ static inline void plan_bands(struct plan *p)
         return;
     }
     for (int64_t o = 0; o < p->image; o++) {
-        if (!plan_allows(a, o))
+        if (!attn_conv_allows(a, o))
             continue;
         if (p->bands > 0 && p->band[p->bands - 1].hi == o - 1)
             p->band[p->bands - 1].hi = o;

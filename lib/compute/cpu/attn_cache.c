@@ -81,15 +81,12 @@ static void find_seen(struct seen *s, const struct attn_cache *c, const struct a
     s->end = end;
     s->first = from / KEYS * KEYS;
     s->count = panels(end) * KEYS - s->first;
-    for (int64_t i = 0; i < s->count; i++)
-        s->bias[i] = a->kind != ATTN_CONV && s->first + i >= from && s->first + i < end ? 0.0f : -INFINITY;
-    for (int64_t row = 0; a->kind == ATTN_CONV && row <= a->k / 2; row++)
-        for (int64_t shift = -(a->k / 2); shift <= a->k / 2; shift++) {
-            int64_t slot = position - row * a->w - (shift % a->w + a->w) % a->w;
+    for (int64_t i = 0; i < s->count; i++) {
+        int64_t slot = s->first + i;
+        bool yes = slot >= from && slot < end && (a->kind != ATTN_CONV || attn_conv_allows(a, position - slot));
 
-            if (slot >= from && slot < end)
-                s->bias[slot - s->first] = 0.0f;
-        }
+        s->bias[i] = yes ? 0.0f : -INFINITY;
+    }
 }
 
 /* s = q . keys of some panels (a constant at each call) */

@@ -80,7 +80,7 @@ static const void *as_read(bool bf16, void *room, tensor_in x)
         return x->data;
 #pragma omp parallel for simd schedule(static)
     for (int64_t i = 0; i < count; i++)
-        to[i] = (uint16_t)(cpu_to_bits(cpu_round_bf16(F32(x)[i])) >> 16);
+        to[i] = cpu_to_bf16(F32(x)[i]);
     return to;
 }
 
@@ -94,14 +94,11 @@ struct emulation {
 
 static int emulation_begin(struct emulation *e, struct cpu *cpu, tensor_in one, tensor_in two)
 {
-    int64_t first = tensor_elements(one), count = first + tensor_elements(two);
+    int64_t first = tensor_elements(one);
 
-    *e = (struct emulation){cpu, *one, *two, malloc((size_t)count * sizeof(float))};
+    *e = (struct emulation){cpu, *one, *two, cpu_rounded(F32(one), first, F32(two), tensor_elements(two))};
     if (!e->memory)
-        return err_set(ERR_NOMEM, "no memory for rounded factors");
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < count; i++)
-        e->memory[i] = cpu_round_bf16(i < first ? F32(one)[i] : F32(two)[i - first]);
+        return ERR_NOMEM;
     e->one.data = e->memory;
     e->two.data = e->memory + first;
     cpu->bf16 = CPU_BF16_NONE;

@@ -41,11 +41,6 @@ struct stretch {
     const float *bias;   /* borrowed: times the gain, with zeros up to whole panels; NULL: none */
 };
 
-static int64_t up(int64_t n, int64_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
-
 static void pack_panel(float *panel, const float *b, const struct stretch *s, int64_t column)
 {
     const struct gemm *how = s->how;

@@ -16,6 +16,11 @@
 
 #define GEMM_DEPTH 512
 
+static inline int64_t up(int64_t n, int64_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
 struct gemm {
     int64_t m, n, k;
     bool ta, tb;
@@ -34,6 +39,9 @@ must_check int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *
  * How: cpu->bf16, not CPU_BF16_NONE. */
 must_check int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias,
                              const struct gemm *how);
+/* Copies of two tables, one behind the other, rounded to bf16: for processors that do not multiply it.  Owned by the caller;
+ * NULL: no memory (recorded). */
+float *cpu_rounded(const float *one, int64_t n, const float *two, int64_t m);
 /* The fastest way that this processor has. */
 enum cpu_bf16 cpu_bf16_best(void);
 

@@ -24,19 +24,28 @@
 #include <unistd.h>
 #endif
 
+float *cpu_rounded(const float *one, int64_t n, const float *two, int64_t m)
+{
+    float *copy = malloc((size_t)(n + m) * sizeof *copy);
+
+    if (!copy)
+        (void)err_set(ERR_NOMEM, "no memory for rounded factors");
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < (copy ? n + m : 0); i++)
+        copy[i] = cpu_round_bf16(i < n ? one[i] : two[i - n]);
+    return copy;
+}
+
 /* For tests, and for those who ask for bf16 where it is slower: it allocates each time. */
 static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
 {
-    int64_t of_a = how->m * how->k, of_b = how->k * how->n;
-    float *copy = malloc((size_t)(of_a + of_b) * sizeof *copy);
+    int64_t of_a = how->m * how->k;
+    float *copy = cpu_rounded(a, of_a, b, how->k * how->n);
     struct gemm rest = *how;
     int rc;
 
     if (!copy)
-        return err_set(ERR_NOMEM, "no memory for rounded factors");
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < of_a + of_b; i++)
-        copy[i] = cpu_round_bf16(i < of_a ? a[i] : b[i - of_a]);
+        return ERR_NOMEM;
     rest.row_sums = NULL; /* of what is not rounded */
     rc = cpu_gemm(cpu, y, copy, copy + of_a, bias, &rest);
     free(copy);
@@ -80,11 +89,6 @@ struct stretch {
     const uint16_t *b;   /* borrowed: packed */
     const float *bias;   /* borrowed, or NULL */
 };
-
-static int64_t up(int64_t n, int64_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
 
 /* low's 16 numbers, then high's, as bf16. */
 DOT static inline __m512i to_bf16(vec low, vec high)

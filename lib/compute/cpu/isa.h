@@ -21,6 +21,7 @@
 #define cpu_matmul CPU_NAME(cpu_matmul)
 #define cpu_gemm CPU_NAME(cpu_gemm)
 #define cpu_gemm_bf16 CPU_NAME(cpu_gemm_bf16)
+#define cpu_rounded CPU_NAME(cpu_rounded)
 #define cpu_bf16_best CPU_NAME(cpu_bf16_best)
 #define cpu_thin_bf16_size CPU_NAME(cpu_thin_bf16_size)
 #define cpu_thin_bf16_pack CPU_NAME(cpu_thin_bf16_pack)

@@ -83,4 +83,9 @@ static inline float cpu_round_bf16(float x)
     return x == x ? cpu_from_bits((bits + 0x7FFFu + (bits >> 16 & 1)) & 0xFFFF0000u) : x;
 }
 
+static inline uint16_t cpu_to_bf16(float x)
+{
+    return (uint16_t)(cpu_to_bits(cpu_round_bf16(x)) >> 16);
+}
+
 #endif

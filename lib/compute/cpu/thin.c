@@ -46,11 +46,6 @@ static bool in_bf16(const struct cpu *cpu)
 }
 #endif
 
-static int64_t up(int64_t n, int64_t unit)
-{
-    return (n + unit - 1) / unit * unit;
-}
-
 /* ---- packing ------------------------------------------------------------------------------------------------------- */
 
 size_t cpu_thin_size(void *self, int64_t n, int64_t k)
@@ -113,8 +108,7 @@ static void pack_bf16(uint16_t *panel, const float *w, int64_t rows, int64_t k)
 {
     for (int64_t j = 0; j < up(k, 2); j++)
         for (int64_t i = 0; i < PANEL; i++)
-            panel[j / 2 * (2 * PANEL) + 2 * i + j % 2] =
-                (uint16_t)(cpu_to_bits(i < rows && j < k ? cpu_round_bf16(w[i * k + j]) : 0.0f) >> 16);
+            panel[j / 2 * (2 * PANEL) + 2 * i + j % 2] = cpu_to_bf16(i < rows && j < k ? w[i * k + j] : 0.0f);
 }
 
 static void pack_f32(float *panel, const float *w, int64_t rows, int64_t k)
@@ -151,9 +145,9 @@ int cpu_thin_pack(void *self, void *packed, tensor_in w)
 
 /* ---- rows, as the weights want them --------------------------------------------------------------------------------- */
 
-/* A product's rows: f32, rounded to bf16 if weights are; or integers with what one stands for. */
 typedef int16_t vecs __attribute__((vector_size(2 * VEC)));
 
+/* A product's rows: f32, rounded to bf16 if weights are; or integers with what one stands for. */
 struct rows {
     const float *x;
     const int16_t *whole; /* [rows][2 * pairs] */
