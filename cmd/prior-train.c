@@ -232,16 +232,19 @@ static int work(struct job *j)
     j->meta.config = shape;
     if ((rc = prior_config_check(&shape)) != 0)
         return rc;
-    run.micro = prior_micro(&shape, run.batch, run.micro);
+    run.micro = prior_micro(&shape, device_rows(device_name), run.batch, run.micro);
     if ((run.resume && !dry_run && (rc = prior_run_same(run.output, &j->meta, force)) != 0) ||
         (!dry_run && (rc = open_device(j)) != 0) ||
-        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0 ||
-        (rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
+        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0)
+        return rc;
+    if (dry_run)
+        j->prior.branch = device_activations_planned(device_name, precision);
+    if ((rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
         return rc;
     rc = dry_run ? plan(j) : learn(j);
-    if (j->learner.batch.cut)
+    if (j->learner.cut)
         tool_say(&tool, "%" PRId64 " captions were longer than %" PRId64 " tokens and cut at the right",
-                 j->learner.batch.cut, prior_caption_max(&shape));
+                 j->learner.cut, prior_caption_max(&shape));
     return rc;
 }
 

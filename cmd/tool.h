@@ -33,7 +33,7 @@ enum tool_type {
     OPT_INT,    /* to: int64_t, min..max; suffixes K M G (1000) and Ki Mi Gi (1024) are understood */
     OPT_REAL,   /* to: double, min..max, finite */
     OPT_STRING, /* to: const char * */
-    OPT_CHOICE, /* to: const char *, one of choices "a|b|c" */
+    OPT_CHOICE, /* to: const char *, one of choices "a|b|c[:N]"; [:N]: a whole number may follow */
     OPT_LIST    /* to: struct tool_list, may be given again and again */
 };
 
@@ -69,7 +69,7 @@ struct tool {
 #define TOOL_OUTPUT(to)  {'o', "output", OPT_STRING, "FILE", "write to FILE instead of stdout", &(to), 0, 0, 0}
 #define TOOL_MODEL(to, help) {'m', "model", OPT_STRING, "PATH", help, &(to), 0, 0, 0}
 #define TOOL_THREADS(to) {'j', "threads", OPT_INT, "N", "threads; 0: all processors", &(to), 0, 4096, 0}
-#define TOOL_DEVICE(to)  {0, "device", OPT_CHOICE, "DEVICE", "where to compute", &(to), 0, 0, "cpu"}
+#define TOOL_DEVICE(to)  {0, "device", OPT_CHOICE, "DEVICE", "where to compute", &(to), 0, 0, "cpu|cuda[:N]"}
 #define TOOL_PRECISION(to, choices) \
     {0, "precision", OPT_CHOICE, "NAME", "what products round their factors to", &(to), 0, 0, choices}
 #define TOOL_SEED(to)    {0, "seed", OPT_INT, "N", "seed of all random choices", &(to), 0, 9007199254740992.0, 0}

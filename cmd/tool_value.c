@@ -9,13 +9,30 @@
 
 #include "cmd/tool_in.h"
 
+/* A choice "word[:N]" is the word alone or with a whole number behind it. */
+static bool is_choice(const char *choice, size_t size, const char *text)
+{
+    static const char number[] = "[:N]";
+    size_t tail = sizeof number - 1;
+    bool numbered = size > tail && strncmp(choice + size - tail, number, tail) == 0;
+
+    if (numbered)
+        size -= tail;
+    if (strncmp(choice, text, size) != 0)
+        return false;
+    text += size;
+    return *text == 0 || (numbered && *text == ':' && text[1] && text[1 + strspn(text + 1, "0123456789")] == 0);
+}
+
 static bool in_choices(const char *choices, const char *text)
 {
-    size_t size = strlen(text);
+    size_t size;
 
-    for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
-        if (strncmp(p, text, size) == 0 && (p[size] == '|' || p[size] == 0))
+    for (const char *p = choices; *p; p += size + (p[size] == '|')) {
+        size = strcspn(p, "|");
+        if (is_choice(p, size, text))
             return true;
+    }
     return false;
 }
 

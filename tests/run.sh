@@ -3,7 +3,8 @@
 # Run every test there is and close with one line of counts.  BUILD: the build folder.  With arguments: only these files.
 #
 # Each test speaks TAP (Test Anything Protocol), so prove counts them: programs under tests/unit and tests/ops (cmocka),
-# scripts under tests/cli and tests/pipe (bats), and the shell scripts beside this one.
+# scripts under tests/cli and tests/pipe (bats), and the shell scripts beside this one.  Operations, and the units that ask for
+# a device by unit/device_open.h, run once more on the emulated GPU, each as a link to tests/emulated.sh.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=$PWD/${BUILD:-build}
@@ -18,8 +19,16 @@ if [ $# -gt 0 ]; then
     tests=("$@")
 else
     shopt -s nullglob
-    tests=(tests/layers.sh tests/man.sh)
+    tests=(tests/layers.sh tests/man.sh tests/nvcc.sh)
     for source in tests/unit/*.c tests/ops/*.c; do tests+=("$build/${source%.c}"); done
+    if [ -e "$build/emulator/libarmchair_cuda.so" ]; then
+        mkdir -p "$build/emulator"/{ops,unit}
+        for source in tests/ops/*.c $(grep -l device_open.h tests/unit/*.c); do
+            test=$build/emulator/${source#tests/}
+            ln -sf "$PWD/tests/emulated.sh" "${test%.c}"
+            tests+=("${test%.c}")
+        done
+    fi
     tests+=(tests/fuzz.sh tests/cli/*.bats tests/pipe/*.bats)
 fi
 

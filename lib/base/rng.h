@@ -33,6 +33,13 @@ enum rng_purpose { /* append only: a number is part of every recorded seed's mea
     RNG_TEST = 11      /* inputs of tests and benchmarks */
 };
 
+/* A GPU draws with the same functions. */
+#ifdef __CUDACC__
+#define RNG_ANYWHERE __host__ __device__
+#else
+#define RNG_ANYWHERE
+#endif
+
 struct rng {
     uint64_t seed;
     uint32_t purpose; /* enum rng_purpose */
@@ -42,7 +49,7 @@ struct rng4 {
     uint32_t v[4];
 };
 
-static inline struct rng4 rng_draw(struct rng r, uint64_t step, uint64_t element)
+RNG_ANYWHERE static inline struct rng4 rng_draw(struct rng r, uint64_t step, uint64_t element)
 {
     philox4x32_ctr_t c = {{(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)step, (uint32_t)(step >> 32)}};
     philox4x32_key_t k = {{(uint32_t)r.seed ^ r.purpose * 0x9E3779B9u, (uint32_t)(r.seed >> 32)}};
@@ -53,7 +60,7 @@ static inline struct rng4 rng_draw(struct rng r, uint64_t step, uint64_t element
 }
 
 /* 23 random bits in (0,1): never 0, never 1, exact in f32 (a 24th bit would round up to 1). */
-static inline float rng_unit(uint32_t bits)
+RNG_ANYWHERE static inline float rng_unit(uint32_t bits)
 {
     return ((float)(bits >> 9) + 0.5f) * (1.0f / 8388608.0f);
 }
@@ -83,7 +90,7 @@ static inline double rng_normal(struct rng r, uint64_t step, uint64_t element)
 /* A well-mixed 64-bit hash of bytes (FNV-1a, then SplitMix64's finish): turns keys into steps. */
 static inline uint64_t rng_hash(const void *bytes, size_t size)
 {
-    const uint8_t *p = bytes;
+    const uint8_t *p = (const uint8_t *)bytes;
     uint64_t h = 0xcbf29ce484222325u;
 
     for (size_t i = 0; i < size; i++)

@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 #include "compute/act.h"
 
+#include <stdbool.h>
+
 #include "compute/backend.h"
 #include "compute/check.h"
 
-/* Both f32, of one shape. */
-static int check(const char *what, const struct tensor *t, const struct tensor *other)
+/* Numbers of one shape and, unless they may differ, of one type. */
+static int check(const char *what, const struct device *dev, const struct tensor *t, const struct tensor *other, bool convert)
 {
-    int rc = check_like(what, other, other);
+    int rc = check_numbers_shape(what, dev, other, other->rank, other->shape);
 
-    return rc != 0 ? rc : check_like(what, t, other);
+    if (rc == 0 && convert)
+        rc = check_stored(what, dev, t->type);
+    return rc != 0 ? rc : check_shape(what, t, convert ? t->type : other->type, other->rank, other->shape);
 }
 
 int op_relu(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
-    int rc = check("relu", y, x);
+    int rc = check("relu", dev, y, x, false);
 
     return rc != 0 ? rc : dev->ops->relu(dev->self, y, x);
 }
 
 int op_add(struct device *dev, const struct tensor *y, const struct tensor *x, float s)
 {
-    int rc = check("add", y, x);
+    int rc = check("add", dev, y, x, false);
 
     return rc != 0 ? rc : dev->ops->add(dev->self, y, x, s);
 }
 
 int op_copy(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
-    int rc = check("copy", y, x);
+    int rc = check("copy", dev, y, x, true);
 
     return rc != 0 ? rc : dev->ops->copy(dev->self, y, x);
 }

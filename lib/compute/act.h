@@ -8,7 +8,7 @@
  * A GELU stands behind a product (matmul.h, sample.h), the gradient of a ReLU behind a convolution (conv.h).
  *
  * Shapes   all the same, any rank
- * Types    f32
+ * Types    f32 or a 16-bit type; both the same but for op_copy, which rounds to the type of y
  */
 #ifndef COMPUTE_ACT_H
 #define COMPUTE_ACT_H

@@ -17,11 +17,13 @@ int op_adam(struct device *dev, const struct tensor *p, const struct tensor *m, 
     return dev->ops->adam(dev->self, p, m, v, g, how);
 }
 
-int op_sum_squares(struct device *dev, double *sum, const struct tensor *x)
+int op_sum_squares(struct device *dev, double *sum, const struct tensor *x, int64_t count)
 {
-    int rc = check_like("sum of squares: x", x, x);
+    int rc = 0;
 
-    return rc != 0 ? rc : dev->ops->sum_squares(dev->self, sum, x);
+    for (int64_t i = 0; rc == 0 && i < count; i++)
+        rc = check_like("sum of squares: x", &x[i], &x[i]);
+    return rc != 0 ? rc : dev->ops->sum_squares(dev->self, sum, x, count);
 }
 
 int op_average(struct device *dev, const struct tensor *average, const struct tensor *p, float decay)

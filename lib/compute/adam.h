@@ -25,8 +25,8 @@ struct adam {
 
 must_check int op_adam(struct device *dev, const struct tensor *p, const struct tensor *m, const struct tensor *v,
                        const struct tensor *g, const struct adam *how);
-/* *sum += sum of squares of x, in f64 over fixed blocks; not finite if any element is not. */
-must_check int op_sum_squares(struct device *dev, double *sum, const struct tensor *x);
+/* *sum = sum of squares of all of x[0..count-1], in f64 over fixed blocks; not finite if any element is not. */
+must_check int op_sum_squares(struct device *dev, double *sum, const struct tensor *x, int64_t count);
 /* average = decay * average + (1 - decay) * p */
 must_check int op_average(struct device *dev, const struct tensor *average, const struct tensor *p, float decay);
 

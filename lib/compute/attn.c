@@ -31,7 +31,8 @@ bool attn_allows(const struct attn *a, int64_t query, int64_t key)
     return false;
 }
 
-static int check(const struct tensor *qkv, const struct tensor *out, const struct tensor *lse, const struct attn *a)
+static int check(const struct device *dev, const struct tensor *qkv, const struct tensor *out, const struct tensor *lse,
+                 const struct attn *a)
 {
     int64_t n, t, c;
     int rc;
@@ -40,7 +41,8 @@ static int check(const struct tensor *qkv, const struct tensor *out, const struc
         (a->kind == ATTN_CONV && (a->k < 1 || a->k > ATTN_KERNEL_MAX || a->k % 2 == 0)))
         return err_set(ERR_ARG, "attention: impossible mask");
     t = a->text + a->h * a->w;
-    if ((rc = check_rank("attention: out", out, DTYPE_F32, 3)) != 0)
+    if ((rc = check_stored("attention: out", dev, out->type)) != 0 ||
+        (rc = check_rank("attention: out", out, out->type, 3)) != 0)
         return rc;
     n = out->shape[0];
     c = out->shape[2];
@@ -49,8 +51,10 @@ static int check(const struct tensor *qkv, const struct tensor *out, const struc
                        c, a->heads, ATTN_WIDTH_MAX);
     if (t < 1)
         return err_set(ERR_ARG, "attention: no positions");
-    if ((rc = check_f32("attention: out", out, n, t, c)) != 0 ||
-        (rc = check_f32("attention: qkv", qkv, n, t, 3 * c)) != 0)
+    const int64_t outs[] = {n, t, c}, qkvs[] = {n, t, 3 * c};
+
+    if ((rc = check_shape("attention: out", out, out->type, 3, outs)) != 0 ||
+        (rc = check_shape("attention: qkv", qkv, out->type, 3, qkvs)) != 0)
         return rc;
     return check_f32("attention: lse", lse, n, a->heads, t);
 }
@@ -58,7 +62,7 @@ static int check(const struct tensor *qkv, const struct tensor *out, const struc
 int op_attn(struct device *dev, const struct tensor *out, const struct tensor *lse, const struct tensor *qkv,
             const struct attn *a)
 {
-    int rc = check(qkv, out, lse, a);
+    int rc = check(dev, qkv, out, lse, a);
 
     return rc != 0 ? rc : dev->ops->attn(dev->self, out, lse, qkv, a);
 }
@@ -66,10 +70,10 @@ int op_attn(struct device *dev, const struct tensor *out, const struct tensor *l
 int op_attn_grad(struct device *dev, const struct tensor *dqkv, const struct tensor *dout, const struct tensor *out,
                  const struct tensor *lse, const struct tensor *qkv, const struct attn *a)
 {
-    int rc = check(qkv, out, lse, a);
+    int rc = check(dev, qkv, out, lse, a);
 
-    if (rc != 0 || (rc = check_like("attention: dqkv", dqkv, qkv)) != 0 ||
-        (rc = check_like("attention: dout", dout, out)) != 0)
+    if (rc != 0 || (rc = check_shape("attention: dqkv", dqkv, out->type, 3, qkv->shape)) != 0 ||
+        (rc = check_shape("attention: dout", dout, out->type, 3, out->shape)) != 0)
         return rc;
     return dev->ops->attn_grad(dev->self, dqkv, dout, out, lse, qkv, a);
 }

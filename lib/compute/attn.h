@@ -14,11 +14,13 @@
  *
  * Shapes   qkv, dqkv: [N,T,3*A*D] (q of all heads, then k, then v)   out, dout: [N,T,A*D]   lse: [N,A,T] natural log of
  *          the sum of exponentials, kept for the backward pass
- * Types    f32; sums f32 in a fixed order
+ * Types    qkv, out, dout, dqkv: f32, bf16 or f16, all the same (16 bits where device_stores says so, else ERR_UNSUPPORTED);
+ *          lse f32; sums f32 in a fixed order, of products whose weights P and their gradients are rounded to 16 bits too
  * Range    text >= 0, h, w >= 0, T = text + h*w >= 1; D a multiple of 8, at most 256; ATTN_CONV: k odd, at
  *          most 63
  * Order    cpu: same bytes for any thread count, a sequence the same alone and in any batch; an output's bytes depend on
- *          nothing that its mask forbids, not even on NaN or infinity there
+ *          nothing that its mask forbids, not even on NaN or infinity there; cuda: the same bytes every time, alone and in
+ *          any batch; for the rest as cpu, but a row may be all NaN where something that it sees is not finite
  * Source   Ramesh et al. 2021, appendix B.1 and figure 11; Child et al. 2019
  */
 #ifndef COMPUTE_ATTN_H
@@ -44,6 +46,9 @@ struct attn {
 bool attn_allows(const struct attn *a, int64_t query, int64_t key);
 
 /* The same in closed form for ATTN_CONV, an image query and the image key o >= 0 before it: for kernels. */
+#ifdef __CUDACC__
+__host__ __device__
+#endif
 static inline bool attn_conv_allows(const struct attn *a, int64_t o)
 {
     int64_t radius = (a->k - 1) / 2, c = o % a->w;

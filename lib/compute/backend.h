@@ -3,6 +3,8 @@
  *
  * Members are called only through op_x(), after its checks, so they trust shapes and types.  A device that lacks one is
  * refused when it is opened.  What each operation computes stands in the header of its name.
+ *
+ * A backend in a shared object of its own exports one function, BACKEND_ENTRY of type backend_entry.
  */
 #ifndef COMPUTE_BACKEND_H
 #define COMPUTE_BACKEND_H
@@ -19,16 +21,21 @@ typedef const struct tensor *tensor_in; /* outputs are views too: the struct is 
 struct backend {
     const char *name;
 
-    int (*open)(void **self);
+    int (*open)(void **self, int index); /* index: which of several devices of the kind */
     void (*close)(void *self);
     int (*precision)(void *self, enum precision p);
     bool (*fast)(void *self, enum precision p);
+    bool (*stores)(void *self, enum dtype type); /* do operations take tensors of 16-bit numbers? */
     int (*alloc)(void *self, void **data, size_t size); /* zeroed, 64-byte aligned */
     void (*dealloc)(void *self, void *data, size_t size);
+    /* Memory that the host reads and writes as well, for tests: slow for a device that has its own. */
+    int (*alloc_shared)(void *self, void **data, size_t size);
+    void (*dealloc_shared)(void *self, void *data, size_t size);
     int (*upload)(void *self, void *to, const void *host, size_t size);
     int (*download)(void *self, void *host, const void *from, size_t size);
     int (*zero)(void *self, void *data, size_t size);
     int (*wait)(void *self);
+    int (*repeat)(void *self, int64_t times, int (*step)(void *arg), void *arg);
 
     /* matmul.h */
     int (*matmul)(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
@@ -52,7 +59,7 @@ struct backend {
     int (*laplace)(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
     /* adam.h */
     int (*adam)(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
-    int (*sum_squares)(void *self, double *sum, tensor_in x);
+    int (*sum_squares)(void *self, double *sum, tensor_in x, int64_t count);
     int (*average)(void *self, tensor_in average, tensor_in p, float decay);
     /* conv.h */
     int (*conv)(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
@@ -73,10 +80,19 @@ struct backend {
     int (*thin)(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in bias, struct thin how);
     int (*cache_text)(void *self, const struct attn_cache *c, tensor_in qkv, const struct attn *a, int64_t caption);
     int (*attn_cache)(void *self, tensor_in out, const struct attn_cache *c, tensor_in qkv, tensor_in caption,
-                      const struct attn *a, int64_t position);
-    int (*choose)(void *self, tensor_in token, tensor_in logits, const uint64_t *step, const struct choose *how);
+                      tensor_in position, const struct attn *a);
+    int (*choose)(void *self, tensor_in codes, tensor_in logits, tensor_in step, tensor_in position,
+                  const struct choose *how);
+    int (*next)(void *self, tensor_in position, tensor_in slot, tensor_in codes, int64_t width);
 };
 
 extern const struct backend backend_cpu;
+
+#define BACKEND_ABI 1 /* goes up when the table, or what a member means, changes */
+#define BACKEND_ENTRY "armchair_backend"
+
+/* The table, or NULL where abi or the table's size is not the one that the object was built with.  err: err_set of the
+ * program, so that one place keeps the reason of a failure. */
+typedef const struct backend *backend_entry(int abi, size_t table_size, int (*err)(int code, const char *format, ...));
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "compute/backend.h"
+
 static const char *const type_name[] = {"f32", "bf16", "f16", "i32"};
 
 static void describe(char *text, size_t size, enum dtype type, int rank, const int64_t *shape)
@@ -48,4 +50,20 @@ int check_shape(const char *what, const struct tensor *t, enum dtype type, int r
     describe(is, sizeof is, t->type, t->rank, t->shape);
     describe(wanted, sizeof wanted, type, rank, shape);
     return err_set(ERR_ARG, "%s is %s, not %s", what, is, wanted);
+}
+
+int check_stored(const char *what, const struct device *dev, enum dtype type)
+{
+    if (type == DTYPE_I32)
+        return err_set(ERR_ARG, "%s is %s, not numbers with a point", what, type_name[type]);
+    if (!device_stores(dev, type))
+        return err_set(ERR_UNSUPPORTED, "%s is %s, which %s does not store", what, type_name[type], dev->ops->name);
+    return 0;
+}
+
+int check_numbers_shape(const char *what, const struct device *dev, const struct tensor *t, int rank, const int64_t *shape)
+{
+    int rc = check_stored(what, dev, t->type);
+
+    return rc != 0 ? rc : check_shape(what, t, t->type, rank, shape);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* device.h -- where arithmetic happens: memory, copies, and the table of operations.
  *
- * "cpu" is built in.  A device is used by one thread at a time; it spreads its work itself (base/par.h).
+ * "cpu" is built in; "cuda" or "cuda:N", an NVIDIA GPU, is a shared object loaded when asked for (load.h).  A device is used
+ * by one thread at a time; it spreads its work itself (base/par.h).
  * "cpu:plain", "cpu:v3" and "cpu:v4" ask for one instruction set instead of the best one that the processor has: x86-64's
  * levels 3 (AVX2) and 4 (AVX-512).
  * Operations are called through op_x() of their headers, which check shapes and types once and then call the table.
@@ -30,6 +31,7 @@ enum precision { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 };
 struct device {
     const struct backend *ops; /* borrowed: static table */
     void *self;                /* owned by the backend: caches of primitives, handles, streams */
+    enum precision precision;  /* as device_precision set it */
 };
 
 must_check int device_open(struct device *dev, const char *name);
@@ -41,6 +43,14 @@ must_check int device_precision(struct device *dev, enum precision p);
 must_check int device_precision_by_name(struct device *dev, const char *name);
 /* Is p at least as fast as f32 on this device? */
 bool device_fast(const struct device *dev, enum precision p);
+/* The type in which activations are best kept at its precision: bf16 where it stores that, else f32. */
+enum dtype device_activations(const struct device *dev);
+/* For plans made without opening it: rows of a product that suffice to keep a device of that name busy, and the type of
+ * activations at a precision of that name. */
+int64_t device_rows(const char *name);
+enum dtype device_activations_planned(const char *name, const char *precision);
+/* Do its operations take tensors of that type, where their headers say f32, bf16 or f16? */
+bool device_stores(const struct device *dev, enum dtype type);
 
 /* A block of zeroed device memory for arena_take; device_arena_fini gives it back. */
 must_check int device_arena_init(struct device *dev, struct arena *a, size_t size);
@@ -50,5 +60,9 @@ must_check int device_upload(struct device *dev, void *to, const void *host, siz
 must_check int device_download(struct device *dev, void *host, const void *from, size_t size);
 must_check int device_zero(struct device *dev, void *data, size_t size);
 must_check int device_wait(struct device *dev);
+/* Call step(arg) that many times.  A device may record what one call asks for and do that again without calling, so every
+ * call must ask for the same operations on the same memory; what changes from one to the next lies in the device's memory.
+ * Nothing in it may wait: no upload, no download. */
+must_check int device_repeat(struct device *dev, int64_t times, int (*step)(void *arg), void *arg);
 
 #endif

@@ -5,7 +5,7 @@
  *   op_embed_grad  dtable[index[m],:] += dy[m,:]      index < 0: nothing; sums in order of m
  *
  * Shapes   y, dy: [M,C]   table, dtable: [V,C]   index: [M] i32
- * Types    f32
+ * Types    y, dy: f32 or a 16-bit type; tables f32
  * Order    cpu: same bytes for any thread count
  */
 #ifndef COMPUTE_EMBED_H

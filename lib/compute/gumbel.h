@@ -8,7 +8,7 @@
  *
  * Draws    one Philox call gives four neighbouring elements: element e uses word e%4 of the draw at e/4
  * Shapes   x, y, dx, dy: [P,V]   kl: [P]   code: [P] i32
- * Types    f32
+ * Types    x, y: f32 or a 16-bit type, each; dy of either; dx: that of dy; kl f32
  * Traps    no straight-through: the soft y is used forward and backward
  * Source   Jang et al. 2017; Maddison et al. 2017; Ramesh et al. 2021, section 2.1
  */

@@ -9,7 +9,8 @@ int op_cross_entropy(struct device *dev, const struct tensor *loss, const struct
 {
     int rc;
 
-    if ((rc = check_rank("cross entropy: x", x, DTYPE_F32, 2)) != 0 ||
+    if ((rc = check_stored("cross entropy: x", dev, x->type)) != 0 ||
+        (rc = check_rank("cross entropy: x", x, x->type, 2)) != 0 ||
         (rc = check_f32("cross entropy: loss", loss, x->shape[0])) != 0 ||
         (rc = check_i32("cross entropy: target", target, x->shape[0])) != 0)
         return rc;
@@ -21,7 +22,7 @@ int op_laplace(struct device *dev, const struct tensor *nll, const struct tensor
     int rc;
 
     if ((rc = check_rank("laplace: x", x, DTYPE_F32, 2)) != 0 ||
-        (rc = check_f32("laplace: y", y, x->shape[0], 2 * x->shape[1])) != 0 ||
+        (rc = check_numbers("laplace: y", dev, y, x->shape[0], 2 * x->shape[1])) != 0 ||
         (rc = check_f32("laplace: nll", nll, x->shape[0])) != 0)
         return rc;
     return dev->ops->laplace(dev->self, nll, y, x, scale);

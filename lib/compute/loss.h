@@ -8,7 +8,7 @@
  *                     y is replaced by its gradient times scale
  *
  * Shapes   x: [M,V]   target: [M] i32   loss: [M]        y: [P,2C]   x: [P,C]   nll: [P]
- * Types    f32
+ * Types    cross-entropy's x, Laplace's y: f32 or a 16-bit type; the others f32
  * Memory   scale 0 leaves x (or y) as it is: loss only
  * Source   Ramesh et al. 2021, section 2.2 and equation 2
  */

@@ -12,7 +12,9 @@
  * What stands behind the product (struct matmul) is done to y on its way out.
  *
  * Shapes   y: [M,N]   a: [M,K] or, with ta, [K,M]   b: [K,N] or, with tb, [N,K]   bias: [N] or NULL
- * Types    f32; a and b are rounded to what device_precision says as they are read, sums are f32
+ * Types    a, b, y: f32 or one 16-bit type, each; plus, gelu_grad, gelu: that of y; bias, row_sums f32.  Where one of a, b
+ *          and y is of 16 bits, both factors are rounded to its type as they are read, else to what device_precision says;
+ *          sums are f32 (cuda: the bias is rounded to the type of y)
  * Memory   nothing overlaps but what is said below
  */
 #ifndef COMPUTE_MATMUL_H

@@ -4,12 +4,12 @@
 #include "compute/backend.h"
 #include "compute/check.h"
 
-static int check_common(const struct tensor *x, const struct tensor *mean, const struct tensor *rstd,
+static int check_common(const struct device *dev, const struct tensor *x, const struct tensor *mean, const struct tensor *rstd,
                         const struct tensor *g)
 {
     int rc;
 
-    if ((rc = check_rank("norm: x", x, DTYPE_F32, 2)) != 0 ||
+    if ((rc = check_stored("norm: x", dev, x->type)) != 0 || (rc = check_rank("norm: x", x, x->type, 2)) != 0 ||
         (rc = check_f32("norm: mean", mean, x->shape[0])) != 0 ||
         (rc = check_f32("norm: rstd", rstd, x->shape[0])) != 0 || (rc = check_f32("norm: g", g, x->shape[1])) != 0)
         return rc;
@@ -23,7 +23,7 @@ int op_norm(struct device *dev, const struct tensor *y, const struct tensor *mea
 {
     int rc;
 
-    if ((rc = check_common(x, mean, rstd, g)) != 0 || (rc = check_like("norm: y", y, x)) != 0 ||
+    if ((rc = check_common(dev, x, mean, rstd, g)) != 0 || (rc = check_numbers_shape("norm: y", dev, y, 2, x->shape)) != 0 ||
         (rc = check_like("norm: b", b, g)) != 0)
         return rc;
     if (!(eps > 0.0f))
@@ -37,8 +37,8 @@ int op_norm_grad(struct device *dev, const struct tensor *dx, const struct tenso
 {
     int rc;
 
-    if ((rc = check_common(x, mean, rstd, g)) != 0 || (rc = check_like("norm: dx", dx, x)) != 0 ||
-        (rc = check_like("norm: dy", dy, x)) != 0 || (rc = check_like("norm: dg", dg, g)) != 0 ||
+    if ((rc = check_common(dev, x, mean, rstd, g)) != 0 || (rc = check_shape("norm: dx", dx, x->type, 2, x->shape)) != 0 ||
+        (rc = check_numbers_shape("norm: dy", dev, dy, 2, x->shape)) != 0 || (rc = check_like("norm: dg", dg, g)) != 0 ||
         (rc = check_like("norm: db", db, g)) != 0)
         return rc;
     return dev->ops->norm_grad(dev->self, dx, dg, db, dy, x, mean, rstd, g);

@@ -4,7 +4,7 @@
  *   y[n,c] = (x[n,c] - mean[n]) * rstd[n] * g[c] + b[c],   rstd = 1/sqrt(var + eps)
  *
  * Shapes   x, y, dx, dy: [N,C]   g, b, dg, db: [C]   mean, rstd: [N]
- * Types    f32
+ * Types    x, y, dy: f32 or a 16-bit type, each; dx: that of x; the others and all sums f32
  * Range    C >= 1; variance divides by C
  * Memory   y may be x; dx may be dy
  * Order    cpu: same bytes for any thread count

@@ -7,7 +7,7 @@
  *   op_upsample_grad   dx[i,j] = sum of the 2x2 block of dy
  *
  * Shapes   pool: x, dx [N,2H,2W,C], y, dy [N,H,W,C]; upsample the other way round
- * Types    f32
+ * Types    f32, bf16 or f16 (16 bits where device_stores says so, else ERR_UNSUPPORTED), all the same; sums are f32
  */
 #ifndef COMPUTE_POOL_H
 #define COMPUTE_POOL_H

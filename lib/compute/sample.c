@@ -91,32 +91,48 @@ int op_cache_text(struct device *dev, const struct attn_cache *c, const struct t
 }
 
 int op_attn_cache(struct device *dev, const struct tensor *out, const struct attn_cache *c, const struct tensor *qkv,
-                  const struct tensor *caption, const struct attn *a, int64_t position)
+                  const struct tensor *caption, const struct tensor *position, const struct attn *a)
 {
     int rc;
 
     if ((rc = check_rank("cached attention: out", out, DTYPE_F32, 2)) != 0 || (rc = check_width(a, out->shape[1])) != 0 ||
         (rc = check_f32("cached attention: qkv", qkv, out->shape[0], 3 * out->shape[1])) != 0 ||
-        (rc = check_i32("cached attention: caption", caption, out->shape[0])) != 0)
+        (rc = check_i32("cached attention: caption", caption, out->shape[0])) != 0 ||
+        (rc = check_i32("cached attention: position", position, 1)) != 0)
         return rc;
-    if (out->shape[0] > c->sequences || position < 0 || position >= a->h * a->w)
-        return err_set(ERR_ARG, "cached attention: no place for position %" PRId64 " of %" PRId64 " sequences", position,
-                       out->shape[0]);
-    return dev->ops->attn_cache(dev->self, out, c, qkv, caption, a, position);
+    if (out->shape[0] > c->sequences)
+        return err_set(ERR_ARG, "cached attention: no place for %" PRId64 " sequences", out->shape[0]);
+    return dev->ops->attn_cache(dev->self, out, c, qkv, caption, position, a);
 }
 
-int op_choose(struct device *dev, const struct tensor *token, const struct tensor *logits, const uint64_t *step,
-              const struct choose *how)
+int op_choose(struct device *dev, const struct tensor *codes, const struct tensor *logits, const struct tensor *step,
+              const struct tensor *position, const struct choose *how)
 {
     int rc;
 
     if ((rc = check_rank("choice: logits", logits, DTYPE_F32, 2)) != 0 ||
-        (rc = check_i32("choice: token", token, logits->shape[0])) != 0)
+        (rc = check_rank("choice: codes", codes, DTYPE_I32, 2)) != 0 ||
+        (rc = check_i32("choice: codes", codes, logits->shape[0], codes->shape[1])) != 0 ||
+        (rc = check_i32("choice: step", step, logits->shape[0], 2)) != 0 ||
+        (rc = check_i32("choice: position", position, 1)) != 0)
         return rc;
     if (logits->shape[1] < 1)
         return err_set(ERR_ARG, "choice: no tokens to choose from");
     if (!(how->temperature >= 0.0f) || how->top_k < 0 || !(how->top_p > 0.0f))
         return err_set(ERR_ARG, "choice: temperature %g, top-k %" PRId64 ", top-p %g", (double)how->temperature,
                        how->top_k, (double)how->top_p);
-    return dev->ops->choose(dev->self, token, logits, step, how);
+    return dev->ops->choose(dev->self, codes, logits, step, position, how);
+}
+
+int op_next(struct device *dev, const struct tensor *position, const struct tensor *slot, const struct tensor *codes,
+            int64_t width)
+{
+    int rc;
+
+    if ((rc = check_i32("next: position", position, 1)) != 0 || (rc = check_rank("next: codes", codes, DTYPE_I32, 2)) != 0 ||
+        (rc = check_i32("next: slot", slot, 4, codes->shape[0])) != 0)
+        return rc;
+    if (width < 1)
+        return err_set(ERR_ARG, "next: a width of %" PRId64, width);
+    return dev->ops->next(dev->self, position, slot, codes, width);
 }

@@ -9,9 +9,15 @@
  *   op_attn_cache    one new position of each of M sequences: its k and v are written to the caches, then
  *                    out[m,:] = attention of q over the text prefix (shared by all sequences of a caption) and the
  *                    allowed image keys of sequence m.  The row kind keeps only a ring of w+1 image keys.
- *   op_choose        token[m] from logits[m,:]: temperature, top-k, top-p, then by a uniform draw at (rng, step[m], slot)
+ *   op_choose        codes[m,position] from logits[m,:]: temperature, top-k, top-p, then by a uniform draw at (rng, step[m],
+ *                    position)
+ *   op_next          position += 1; what the image slot there is made of, as indices for op_embed: slot[0,m] the code before
+ *                    it, slot[1,m] 0 in the first slot alone (the start), slot[2,m] its row, slot[3,m] its column; -1: nothing
  *
- * Shapes   x: [M,K]   y: [M,N]   bias: [N] or NULL   qkv: [M,3*A*D]   out: [M,A*D]   logits: [M,V]   token: [M] i32
+ * The position lies in the device's memory, so that a step can be repeated without the host (device_repeat).
+ *
+ * Shapes   x: [M,K]   y: [M,N]   bias: [N] or NULL   qkv: [M,3*A*D]   out: [M,A*D]   logits: [M,V]   i32: codes [M,S],
+ *          slot [4,M], position [1], step [M,2] (low, high word of 64 bits)
  * Types    f32; thin products round x and w to what device_precision said when w was packed, sums are f32.  int8: w is a
  *          scale for each output times integers of -127..127, x a scale for each row times integers so large that no sum
  *          passes 31 bits (15 bits up to K = 512, 13 at 2,048); sums are exact
@@ -60,8 +66,8 @@ must_check int op_cache_text(struct device *dev, const struct attn_cache *c, con
 /* position: raster index of the new image position, the same for all; caption[m]: i32, whose text prefix row m uses;
  * row m uses sequence m of the cache. */
 must_check int op_attn_cache(struct device *dev, const struct tensor *out, const struct attn_cache *c,
-                             const struct tensor *qkv, const struct tensor *caption, const struct attn *a,
-                             int64_t position);
+                             const struct tensor *qkv, const struct tensor *caption, const struct tensor *position,
+                             const struct attn *a);
 
 /* The logits are divided by the temperature, cut to the top_k most likely, then to the fewest most likely whose share of
  * what is left reaches top_p; equal logits: lower tokens first.  The draw is a uniform u in (0,1) with 53 bits, words 0
@@ -71,12 +77,12 @@ struct choose {
     int64_t top_k;     /* 0: all */
     float top_p;       /* (0,1]; 1: all */
     struct rng rng;
-    uint64_t slot;     /* element of the draw */
 };
 
-/* step: [M] host array, the address of each row's draw.
- * ERR_ARG: a row holds NaN or +inf, or nothing above -inf; token is unspecified. */
-must_check int op_choose(struct device *dev, const struct tensor *token, const struct tensor *logits,
-                         const uint64_t *step, const struct choose *how);
+/* The code is -1 where a row holds NaN or +inf, or nothing above -inf: whoever reads the codes finds it. */
+must_check int op_choose(struct device *dev, const struct tensor *codes, const struct tensor *logits,
+                         const struct tensor *step, const struct tensor *position, const struct choose *how);
+must_check int op_next(struct device *dev, const struct tensor *position, const struct tensor *slot,
+                       const struct tensor *codes, int64_t width);
 
 #endif

@@ -49,9 +49,21 @@ static inline struct tensor tensor_view(void *data, enum dtype type, int rank, c
     return t;
 }
 
+/* count rows of a matrix, from row `from` on. */
+static inline struct tensor tensor_rows(const struct tensor *t, int64_t from, int64_t count)
+{
+    struct tensor part = *t;
+
+    part.shape[0] = count;
+    if (t->data)
+        part.data = (char *)t->data + (size_t)(from * t->shape[1]) * dtype_size(t->type);
+    return part;
+}
+
 /* tensor_f32(p, N, C) is a view [N,C]; the number of sizes is the rank. */
 #define TENSOR_COUNT(...) ((int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
-#define tensor_f32(data, ...) tensor_view(data, DTYPE_F32, TENSOR_COUNT(__VA_ARGS__), (const int64_t[]){__VA_ARGS__})
-#define tensor_i32(data, ...) tensor_view(data, DTYPE_I32, TENSOR_COUNT(__VA_ARGS__), (const int64_t[]){__VA_ARGS__})
+#define tensor_of(type, data, ...) tensor_view(data, type, TENSOR_COUNT(__VA_ARGS__), (const int64_t[]){__VA_ARGS__})
+#define tensor_f32(data, ...) tensor_of(DTYPE_F32, data, __VA_ARGS__)
+#define tensor_i32(data, ...) tensor_of(DTYPE_I32, data, __VA_ARGS__)
 
 #endif

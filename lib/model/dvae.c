@@ -235,8 +235,7 @@ static int sum_of(struct dvae *d, double *sum, const struct tensor *t)
     return rc;
 }
 
-static int relaxed(struct dvae *d, struct dvae_loss *loss, const float *pixels, int64_t count, const struct dvae_relax *how,
-                   float scale)
+static int relaxed(struct dvae *d, const float *pixels, int64_t count, const struct dvae_relax *how, float scale)
 {
     const struct dvae_config *c = &d->config;
     int64_t codes = dvae_grid(c) * dvae_grid(c);
@@ -254,14 +253,21 @@ static int relaxed(struct dvae *d, struct dvae_loss *loss, const float *pixels, 
     out = rows(&d->decoder.out);
     target = rows(&d->pixels);
     nll = flat(&d->nll);
-    if ((rc = op_laplace(d->device, &nll, &out, &target, scale)) != 0)
-        return rc;
-    return (rc = sum_of(d, &loss->nll, &d->nll)) != 0 ? rc : sum_of(d, &loss->kl, &d->kl);
+    return op_laplace(d->device, &nll, &out, &target, scale);
+}
+
+static int sums(struct dvae *d, struct dvae_loss *loss)
+{
+    int rc = sum_of(d, &loss->nll, &d->nll);
+
+    return rc == 0 ? sum_of(d, &loss->kl, &d->kl) : rc;
 }
 
 int dvae_relaxed(struct dvae *d, struct dvae_loss *loss, const float *pixels, int64_t count, const struct dvae_relax *how)
 {
-    return relaxed(d, loss, pixels, count, how, 0);
+    int rc = relaxed(d, pixels, count, how, 0);
+
+    return rc == 0 ? sums(d, loss) : rc;
 }
 
 int dvae_learn(struct dvae *d, struct dvae_loss *loss, const float *pixels, int64_t count, const struct dvae_relax *how)
@@ -269,7 +275,7 @@ int dvae_learn(struct dvae *d, struct dvae_loss *loss, const float *pixels, int6
     const struct dvae_config *c = &d->config;
     double values = (double)(how->total * c->size * c->size * c->channels);
     struct tensor x, z, dz;
-    int rc = relaxed(d, loss, pixels, count, how, (float)(1 / values));
+    int rc = relaxed(d, pixels, count, how, (float)(1 / values));
 
     if (rc != 0 || (rc = dvae_backward(d, &d->decoder, &d->decoder.out, &d->dz)) != 0)
         return rc;
@@ -278,7 +284,9 @@ int dvae_learn(struct dvae *d, struct dvae_loss *loss, const float *pixels, int6
     dz = rows(&d->dz);
     rc = op_gumbel_grad(d->device, &dz, &dz, &z, &x, (float)how->tau, (float)(how->beta / values));
     dvae_changed(d);
-    return rc == 0 ? dvae_backward(d, &d->encoder, &d->dz, NULL) : rc;
+    if (rc != 0 || (rc = dvae_backward(d, &d->encoder, &d->dz, NULL)) != 0)
+        return rc;
+    return sums(d, loss); /* last: it waits for the device */
 }
 
 double dvae_objective(const struct dvae_config *c, const struct dvae_loss *loss, int64_t count, double beta)

@@ -178,7 +178,7 @@ int prior_init(struct prior *p, struct device *dev, const struct prior_config *c
     size_t layers = (size_t)config->layers, count = OTHER_PARAMS + layers * LAYER_PARAMS;
     int rc;
 
-    *p = (struct prior){.config = *config, .device = dev};
+    *p = (struct prior){.config = *config, .device = dev, .branch = dev ? device_activations(dev) : DTYPE_F32};
     if ((rc = prior_config_check(config)) != 0)
         return rc;
     p->w.layer = calloc(layers, sizeof *p->w.layer);

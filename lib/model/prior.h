@@ -53,6 +53,8 @@ struct prior_weights {
 struct prior {
     struct prior_config config;
     struct device *device;        /* borrowed; NULL: a plan only */
+    enum dtype branch;            /* what a pass keeps inside the branches, f32 or bf16; the stream between them is f32.  The
+                                   * device's choice (device_activations); for a plan the caller may set it */
     struct prior_weights w, dw;
     struct param_table params;    /* item is owned; block: 2N attention of layer N, 2N+1 its MLP */
     float *spread;                /* owned: standard deviation of each parameter's initial values */

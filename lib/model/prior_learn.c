@@ -10,7 +10,7 @@ int prior_learner_init(struct prior_learner *l, struct prior *prior, int64_t bat
 {
     int rc;
 
-    *l = (struct prior_learner){.prior = prior, .fetch = fetch, .from = from, .micro = micro, .update = -1,
+    *l = (struct prior_learner){.prior = prior, .fetch = fetch, .from = from, .micro = micro, .loaded = -1, .update = -1,
                                 .since_s = clock_s()};
     if ((rc = prior_pass_init(&l->pass, prior, micro, true)) == 0)
         rc = prior_batch_init(&l->batch, &prior->config, batch);
@@ -42,6 +42,15 @@ static double share(double weight, int64_t tokens)
     return weight / (double)(tokens > 0 ? tokens : 1);
 }
 
+/* The examples of an update, unless they are there. */
+static int load(struct prior_learner *l, int64_t t, int64_t total)
+{
+    int rc = l->loaded == t ? 0 : gather(&l->batch, l->fetch, l->from, t * total, total);
+
+    l->loaded = rc == 0 ? t : -1;
+    return rc;
+}
+
 int prior_learner_micro(void *self, int64_t t, int64_t first, int64_t count, int64_t total, double *loss)
 {
     struct prior_learner *l = self;
@@ -50,14 +59,20 @@ int prior_learner_micro(void *self, int64_t t, int64_t first, int64_t count, int
     double text, image;
     int rc;
 
-    if (l->update != t && (rc = gather(&l->batch, l->fetch, l->from, t * total, total)) != 0)
+    if ((rc = load(l, t, total)) != 0)
         return rc;
     l->updates += l->update != t;
     l->update = t;
+    l->cut = l->batch.cut;
     text = share(PRIOR_TEXT_WEIGHT, l->batch.text_tokens);
     image = share(PRIOR_IMAGE_WEIGHT, total * prior_image_slots(&l->prior->config));
     e = prior_batch_part(&l->batch, first - t * total, count);
-    if ((rc = prior_backward(&l->pass, &e, (float)text, (float)image, &sums)) != 0)
+    if ((rc = prior_backward(&l->pass, &e, (float)text, (float)image)) != 0)
+        return rc;
+    /* While the device works: the next update's examples.  What fails there fails again when they are needed. */
+    if (first + count == (t + 1) * total && load(l, t + 1, total) != 0)
+        l->batch.cut = l->cut;
+    if ((rc = prior_losses(&l->pass, &sums)) != 0)
         return rc;
     *loss += text * sums.text + image * sums.image;
     l->text += text / PRIOR_TEXT_WEIGHT * sums.text;
@@ -81,7 +96,7 @@ int prior_learner_report(void *self, int64_t t, json_t *line)
     json_object_set_new(line, "loss_text", mean(l->text, l->updates));
     json_object_set_new(line, "loss_image", mean(l->image, l->updates));
     json_object_set_new(line, "tokens_per_s", json_real(spent > 0 ? positions / spent : 0));
-    json_object_set_new(line, "cut", json_integer(l->batch.cut));
+    json_object_set_new(line, "cut", json_integer(l->cut));
     l->text = l->image = 0;
     l->updates = l->examples = 0;
     l->since_s = now;
@@ -92,10 +107,9 @@ int prior_learner_validate(struct prior_learner *l, prior_fetch *fetch, void *fr
 {
     struct prior_loss sum = {0};
     double start = clock_s();
-    int64_t cut = l->batch.cut;
     int rc = 0;
 
-    l->update = -1;
+    l->loaded = -1;
     for (int64_t at = 0; rc == 0 && at < n; at += l->micro) {
         struct prior_examples e;
         struct prior_loss part;
@@ -115,7 +129,7 @@ int prior_learner_validate(struct prior_learner *l, prior_fetch *fetch, void *fr
         json_object_set_new(line, "val_loss_text", mean(sum.text, sum.text_tokens));
         json_object_set_new(line, "val_loss_image", mean(sum.image, sum.image_tokens));
     }
-    l->batch.cut = cut;
+    l->batch.cut = l->cut; /* those of the validation are not the training's, nor are those of examples fetched early */
     l->since_s += clock_s() - start; /* not a part of the training's speed */
     return rc;
 }

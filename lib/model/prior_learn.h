@@ -23,18 +23,18 @@ struct prior_learner {
     int64_t micro;              /* examples at a time */
     struct prior_pass pass;
     struct prior_batch batch;
-    int64_t update;             /* whose examples stand in the batch; -1: none */
+    int64_t loaded;             /* the update whose examples stand in the batch; -1: none */
+    int64_t update;             /* being learned; -1: none */
+    int64_t cut;                /* captions cut up to it */
     double text, image;         /* sums over micro batches since the last report: shares of the updates' means */
     int64_t updates, examples;  /* since the last report */
     double since_s;             /* clock of the last report */
 };
 
-#define PRIOR_MICRO_POSITIONS 2560 /* enough rows for fast products, few enough for the caches */
-
-/* Examples at a time: asked, or where that is 0 as many as make up about PRIOR_MICRO_POSITIONS, 1..batch. */
-static inline int64_t prior_micro(const struct prior_config *c, int64_t batch, int64_t asked)
+/* Examples at a time: asked, or where that is 0 as many as make up about `rows` positions (device_rows), 1..batch. */
+static inline int64_t prior_micro(const struct prior_config *c, int64_t rows, int64_t batch, int64_t asked)
 {
-    int64_t usual = (PRIOR_MICRO_POSITIONS + prior_slots(c) - 1) / prior_slots(c), n = asked > 0 ? asked : usual;
+    int64_t usual = (rows + prior_slots(c) - 1) / prior_slots(c), n = asked > 0 ? asked : usual;
 
     return n < batch ? n : batch;
 }

@@ -23,11 +23,11 @@ enum { TEXT_TOKEN, TEXT_POSITION, TEXT_PAD, TEXT_START, IMAGE_TOKEN, IMAGE_ROW, 
 
 static void place_kept(struct prior_kept *k, struct arena *a, const struct prior *p, int64_t rows, bool own_stream)
 {
-    size_t row = sizeof(float) * (size_t)rows, wide = row * (size_t)p->config.width;
+    size_t row = sizeof(float) * (size_t)rows, wide = dtype_size(p->branch) * (size_t)(rows * p->config.width);
 
     if (own_stream) {
-        k->x = arena_take(a, wide);
-        k->middle = arena_take(a, wide);
+        k->x = arena_take(a, row * (size_t)p->config.width);
+        k->middle = arena_take(a, row * (size_t)p->config.width);
     }
     k->h = arena_take(a, wide);
     k->qkv = arena_take(a, 3 * wide);
@@ -46,9 +46,10 @@ static void place(struct prior_pass *s, struct arena *a)
 {
     const struct prior_config *c = &s->prior->config;
     int64_t text = s->capacity * c->text_slots, image = s->capacity * prior_image_slots(c), rows = text + image;
-    size_t row = sizeof(float) * (size_t)rows, wide = row * (size_t)c->width;
+    size_t row = sizeof(float) * (size_t)rows, stream = row * (size_t)c->width;
+    size_t wide = dtype_size(s->prior->branch) * (size_t)(rows * c->width);
 
-    s->last = arena_take(a, wide);
+    s->last = arena_take(a, stream);
     if (s->gradients) {
         for (int64_t i = 0; i < c->layers; i++)
             place_kept(&s->kept[i], a, s->prior, rows, true);
@@ -59,7 +60,7 @@ static void place(struct prior_pass *s, struct arena *a)
             s->kept[i] = s->kept[0];
     }
     s->kept_bytes = a->used;
-    s->gathered = arena_take(a, wide);
+    s->gathered = arena_take(a, stream);
     s->h = arena_take(a, wide);
     s->mean = arena_take(a, row);
     s->rstd = arena_take(a, row);
@@ -68,7 +69,7 @@ static void place(struct prior_pass *s, struct arena *a)
     s->loss = arena_take(a, row);
     s->index = arena_take(a, row * TABLES);
     if (s->gradients) {
-        s->dx = arena_take(a, wide);
+        s->dx = arena_take(a, stream);
         s->dh = arena_take(a, wide);
         s->dwide = arena_take(a, 4 * wide);
     }
@@ -171,7 +172,7 @@ static void index_targets(const struct prior_config *c, int32_t *const *table, c
     loss->image_tokens += image;
 }
 
-static int upload_index(struct prior_pass *s, const struct prior_examples *e, struct prior_loss *loss)
+static int upload_index(struct prior_pass *s, const struct prior_examples *e)
 {
     const struct prior_config *c = &s->prior->config;
     int64_t slots = prior_slots(c), rows = e->n * slots;
@@ -182,7 +183,7 @@ static int upload_index(struct prior_pass *s, const struct prior_examples *e, st
     for (int64_t i = 0; i < e->n; i++) {
         index_text(c, table, i * slots, e->text + i * (c->text_slots - 1), e->length[i]);
         index_image(c, table, i * slots + c->text_slots, e->image + i * prior_image_slots(c));
-        index_targets(c, table, e, i, loss);
+        index_targets(c, table, e, i, &s->counted);
     }
     return device_upload(s->prior->device, s->index, s->host_index, sizeof *s->index * (size_t)(rows * TABLES));
 }
@@ -243,16 +244,18 @@ struct views {
     struct tensor x, h, qkv, qkv3, out, out3, lse, middle, h2, up, act, mean, rstd, mean2, rstd2;
 };
 
-static struct views views_of(const struct prior_kept *k, const struct prior_config *c, int64_t n)
+static struct views views_of(const struct prior_kept *k, const struct prior *p, int64_t n)
 {
+    const struct prior_config *c = &p->config;
     int64_t d = c->width, slots = prior_slots(c), rows = n * slots;
+    enum dtype b = p->branch;
 
     return (struct views){
-        .x = tensor_f32(k->x, rows, d), .h = tensor_f32(k->h, rows, d),
-        .qkv = tensor_f32(k->qkv, rows, 3 * d), .qkv3 = tensor_f32(k->qkv, n, slots, 3 * d),
-        .out = tensor_f32(k->out, rows, d), .out3 = tensor_f32(k->out, n, slots, d),
+        .x = tensor_f32(k->x, rows, d), .h = tensor_of(b, k->h, rows, d),
+        .qkv = tensor_of(b, k->qkv, rows, 3 * d), .qkv3 = tensor_of(b, k->qkv, n, slots, 3 * d),
+        .out = tensor_of(b, k->out, rows, d), .out3 = tensor_of(b, k->out, n, slots, d),
         .lse = tensor_f32(k->lse, n, c->heads, slots), .middle = tensor_f32(k->middle, rows, d),
-        .h2 = tensor_f32(k->h2, rows, d), .up = tensor_f32(k->up, rows, 4 * d), .act = tensor_f32(k->act, rows, 4 * d),
+        .h2 = tensor_of(b, k->h2, rows, d), .up = tensor_of(b, k->up, rows, 4 * d), .act = tensor_of(b, k->act, rows, 4 * d),
         .mean = tensor_f32(k->mean, rows), .rstd = tensor_f32(k->rstd, rows),
         .mean2 = tensor_f32(k->mean2, rows), .rstd2 = tensor_f32(k->rstd2, rows)};
 }
@@ -271,7 +274,7 @@ static int layer_forward(struct prior_pass *s, int64_t i, int64_t n, const struc
 {
     const struct prior_layer *w = &s->prior->w.layer[i];
     const struct attn attn = prior_attn(&s->prior->config, i);
-    struct views v = views_of(&s->kept[i], &s->prior->config, n);
+    struct views v = views_of(&s->kept[i], s->prior, n);
     struct device *dev = s->prior->device;
     int rc;
 
@@ -291,12 +294,13 @@ static int layer_backward(struct prior_pass *s, int64_t i, int64_t n)
     const struct prior_config *c = &s->prior->config;
     const struct prior_layer *w = &s->prior->w.layer[i], *dw = &s->prior->dw.layer[i];
     const struct attn attn = prior_attn(c, i);
-    struct views v = views_of(&s->kept[i], c, n);
+    struct views v = views_of(&s->kept[i], s->prior, n);
     struct device *dev = s->prior->device;
     int64_t d = c->width, slots = prior_slots(c), rows = n * slots;
-    struct tensor dx = tensor_f32(s->dx, rows, d), dh = tensor_f32(s->dh, rows, d), dup = tensor_f32(s->dwide, rows, 4 * d);
-    struct tensor dout3 = tensor_f32(s->dh, n, slots, d);
-    struct tensor dqkv = tensor_f32(s->dwide, rows, 3 * d), dqkv3 = tensor_f32(s->dwide, n, slots, 3 * d);
+    enum dtype b = s->prior->branch;
+    struct tensor dx = tensor_f32(s->dx, rows, d), dh = tensor_of(b, s->dh, rows, d), dup = tensor_of(b, s->dwide, rows, 4 * d);
+    struct tensor dout3 = tensor_of(b, s->dh, n, slots, d);
+    struct tensor dqkv = tensor_of(b, s->dwide, rows, 3 * d), dqkv3 = tensor_of(b, s->dwide, n, slots, 3 * d);
     int rc;
 
     if ((rc = linear_grad(dev, &dup, &dx, &v.act, &w->down, &dw->down, &v.up)) != 0 ||
@@ -324,11 +328,12 @@ static struct ends ends_of(const struct prior_pass *s, int64_t n)
     const struct prior_config *c = &s->prior->config;
     int64_t d = c->width, text = n * c->text_slots, image = n * prior_image_slots(c), rows = text + image;
     int32_t *target = s->index + TARGET * rows;
+    struct tensor h = tensor_of(s->prior->branch, s->h, rows, d);
 
     return (struct ends){
-        .x = tensor_f32(s->last, rows, d), .gathered = tensor_f32(s->gathered, rows, d), .h = tensor_f32(s->h, rows, d),
+        .x = tensor_f32(s->last, rows, d), .gathered = tensor_f32(s->gathered, rows, d), .h = h,
         .mean = tensor_f32(s->mean, rows), .rstd = tensor_f32(s->rstd, rows),
-        .text_h = tensor_f32(s->h, text, d), .image_h = tensor_f32(s->h + text * d, image, d),
+        .text_h = tensor_rows(&h, 0, text), .image_h = tensor_rows(&h, text, image),
         .text_logits = tensor_f32(s->text_logits, text, c->text_vocab),
         .image_logits = tensor_f32(s->image_logits, image, c->image_vocab),
         .text_loss = tensor_f32(s->loss, text), .image_loss = tensor_f32(s->loss + text, image),
@@ -336,18 +341,20 @@ static struct ends ends_of(const struct prior_pass *s, int64_t n)
         .text_target = tensor_i32(target, text), .image_target = tensor_i32(target + text, image)};
 }
 
-static int to_logits(struct prior_pass *s, const struct prior_examples *e, struct prior_loss *loss)
+static int to_logits(struct prior_pass *s, const struct prior_examples *e)
 {
     const struct prior *p = s->prior;
     struct ends v = ends_of(s, e->n);
     struct tensor first = v.x;
     int rc;
 
-    *loss = (struct prior_loss){0};
+    s->counted = (struct prior_loss){0};
+    s->examples = 0;
     if (e->n < 1 || e->n > s->capacity)
         return err_set(ERR_ARG, "%d examples, room for %d", (int)e->n, (int)s->capacity);
+    s->examples = e->n;
     first.data = s->kept[0].x;
-    if ((rc = upload_index(s, e, loss)) != 0 || (rc = embed(s, &first)) != 0)
+    if ((rc = upload_index(s, e)) != 0 || (rc = embed(s, &first)) != 0)
         return rc;
     for (int64_t i = 0; i < p->config.layers; i++) {
         struct tensor next = v.x;
@@ -364,20 +371,24 @@ static int to_logits(struct prior_pass *s, const struct prior_examples *e, struc
 }
 
 /* Logits to losses, and to gradients unless the scales are 0. */
-static int to_loss(struct prior_pass *s, int64_t n, float text_scale, float image_scale, struct prior_loss *loss)
+static int to_loss(struct prior_pass *s, int64_t n, float text_scale, float image_scale)
 {
     struct device *dev = s->prior->device;
     struct ends v = ends_of(s, n);
-    int64_t text = v.text_loss.shape[0], rows = text + v.image_loss.shape[0];
-    int rc;
+    int rc = op_cross_entropy(dev, &v.text_loss, &v.text_logits, &v.text_target, text_scale);
 
-    if ((rc = op_cross_entropy(dev, &v.text_loss, &v.text_logits, &v.text_target, text_scale)) != 0 ||
-        (rc = op_cross_entropy(dev, &v.image_loss, &v.image_logits, &v.image_target, image_scale)) != 0 ||
-        (rc = device_download(dev, s->host_loss, s->loss, sizeof *s->host_loss * (size_t)rows)) != 0)
-        return rc;
-    for (int64_t i = 0; i < rows; i++)
+    return rc == 0 ? op_cross_entropy(dev, &v.image_loss, &v.image_logits, &v.image_target, image_scale) : rc;
+}
+
+int prior_losses(struct prior_pass *s, struct prior_loss *loss)
+{
+    int64_t text = s->examples * s->prior->config.text_slots, rows = s->examples * prior_slots(&s->prior->config);
+    int rc = device_download(s->prior->device, s->host_loss, s->loss, sizeof *s->host_loss * (size_t)rows);
+
+    *loss = s->counted;
+    for (int64_t i = 0; rc == 0 && i < rows; i++)
         *(i < text ? &loss->text : &loss->image) += s->host_loss[i];
-    return 0;
+    return rc;
 }
 
 static int logits_backward(struct prior_pass *s, int64_t n)
@@ -386,8 +397,8 @@ static int logits_backward(struct prior_pass *s, int64_t n)
     struct device *dev = p->device;
     struct ends v = ends_of(s, n);
     int64_t text = v.text_h.shape[0], rows = v.x.shape[0], d = p->config.width;
-    struct tensor dtext = tensor_f32(s->dh, text, d), dimage = tensor_f32(s->dh + text * d, rows - text, d);
-    struct tensor dh = tensor_f32(s->dh, rows, d), dx = tensor_f32(s->dx, rows, d), dgathered = tensor_f32(s->dwide, rows, d);
+    struct tensor dh = tensor_of(p->branch, s->dh, rows, d), dtext = tensor_rows(&dh, 0, text);
+    struct tensor dimage = tensor_rows(&dh, text, rows - text), dx = tensor_f32(s->dx, rows, d), dgathered = tensor_f32(s->dwide, rows, d);
     int rc;
 
     if ((rc = linear_grad(dev, &dtext, &v.text_logits, &v.text_h, &p->w.text_logits, &p->dw.text_logits, NULL)) != 0 ||
@@ -401,20 +412,21 @@ static int logits_backward(struct prior_pass *s, int64_t n)
 
 int prior_forward(struct prior_pass *s, const struct prior_examples *e, struct prior_loss *loss)
 {
-    int rc = to_logits(s, e, loss);
+    int rc = to_logits(s, e);
 
-    return rc == 0 ? to_loss(s, e->n, 0, 0, loss) : rc;
+    if (rc == 0)
+        rc = to_loss(s, e->n, 0, 0);
+    return rc == 0 ? prior_losses(s, loss) : rc;
 }
 
-int prior_backward(struct prior_pass *s, const struct prior_examples *e, float text_scale, float image_scale,
-                   struct prior_loss *loss)
+int prior_backward(struct prior_pass *s, const struct prior_examples *e, float text_scale, float image_scale)
 {
     struct tensor dx;
     int rc;
 
     if (!s->gradients || !(text_scale > 0) || !(image_scale > 0)) /* 0 would leave logits in place of gradients */
         return err_set(ERR_ARG, "no room for gradients, or a scale of the loss is not above 0");
-    if ((rc = to_logits(s, e, loss)) != 0 || (rc = to_loss(s, e->n, text_scale, image_scale, loss)) != 0 ||
+    if ((rc = to_logits(s, e)) != 0 || (rc = to_loss(s, e->n, text_scale, image_scale)) != 0 ||
         (rc = logits_backward(s, e->n)) != 0)
         return rc;
     for (int64_t i = s->prior->config.layers - 1; rc == 0 && i >= 0; i--)

@@ -9,7 +9,7 @@
  * in nats.  Micro batches of an update share the two scales, so the caller counts the update's text tokens first.
  *
  * Memory   one block of the device, planned for n examples; nothing is allocated afterwards.  With gradients every layer's
- *          activations are kept (16 d floats a position and layer), without them one layer's
+ *          activations are kept (2 d floats and 14 d numbers of the branch type a position and layer), without them one layer's
  * Order    an example's logits do not depend on later tokens; sums over examples in order
  * Source   Ramesh et al. 2021, section 2.2
  */
@@ -35,8 +35,9 @@ struct prior_loss {
 
 /* What one layer leaves for its backward pass; all borrowed from the arena. */
 struct prior_kept {
-    float *x, *h, *qkv, *out, *lse, *middle, *h2, *up, *act; /* x: the layer's input; middle: between its two branches */
-    float *mean, *rstd, *mean2, *rstd2;
+    float *x, *middle;                 /* the layer's input, and the stream between its two branches */
+    void *h, *qkv, *out, *h2, *up, *act; /* of the prior's branch type */
+    float *lse, *mean, *rstd, *mean2, *rstd2;
 };
 
 struct prior_pass {
@@ -47,12 +48,16 @@ struct prior_pass {
     size_t bytes;               /* of the arena, allocated or planned */
     size_t kept_bytes;          /* of it, what the layers keep */
     struct prior_kept *kept;    /* owned: L of them; without gradients they share memory */
-    float *last, *gathered, *h, *mean, *rstd;        /* the stream behind the last layer; its rows, text first; normalised */
+    float *last, *gathered, *mean, *rstd;            /* the stream behind the last layer; its rows, text first */
+    void *h;                                         /* these normalised, of the branch type */
     float *text_logits, *image_logits, *loss;        /* [n*S,Vt] [n*H*W,Vi] [n*T]; after the backward pass their gradients */
-    float *dx, *dh, *dwide;                          /* [n*T,d] [n*T,d] [n*T,4d] */
+    float *dx;                                       /* [n*T,d] */
+    void *dh, *dwide;                                /* [n*T,d] [n*T,4d] of the branch type */
     int32_t *index;             /* device: the tables below, n*T each */
     int32_t *host_index;        /* owned */
     float *host_loss;           /* owned */
+    int64_t examples;           /* of the last call */
+    struct prior_loss counted;  /* their tokens */
 };
 
 /* Without the prior's device: a plan only. */
@@ -64,9 +69,12 @@ size_t prior_pass_host_bytes(const struct prior_pass *pass); /* beside the devic
  * order, likewise image slots. */
 must_check int prior_forward(struct prior_pass *pass, const struct prior_examples *e, struct prior_loss *loss);
 
-/* Forward, then add to the prior's gradients those of text_scale * (sum of text) + image_scale * (sum of image). */
-must_check int prior_backward(struct prior_pass *pass, const struct prior_examples *e, float text_scale,
-                              float image_scale, struct prior_loss *loss);
+/* Forward, then add to the prior's gradients those of text_scale * (sum of text) + image_scale * (sum of image).  A device may
+ * still be at it when the call returns, and the examples may be overwritten then; prior_losses waits. */
+must_check int prior_backward(struct prior_pass *pass, const struct prior_examples *e, float text_scale, float image_scale);
+
+/* The losses of the last call's examples. */
+must_check int prior_losses(struct prior_pass *pass, struct prior_loss *loss);
 
 /* The mean loss of the two sums; a kind without tokens counts 0. */
 double prior_loss_mean(const struct prior_loss *loss);

@@ -15,7 +15,7 @@
 #include "compute/norm.h"
 
 /* Tables of indices, one value a row. */
-enum { FIRST, SECOND, THIRD, CAPTION, TABLES };
+enum { FIRST, SECOND, THIRD, FOURTH, TABLES };
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -43,6 +43,12 @@ static void place_weights(struct sampler *s, struct arena *a)
     s->logits_w = arena_take(a, packed_size(p, &p->w.image_logits.w));
 }
 
+/* Bytes of what a step of n rows reads and changes. */
+static size_t state_size(const struct sampler *s, int64_t n)
+{
+    return sizeof(int32_t) * (size_t)(1 + n * (3 + prior_image_slots(&s->prior->config)));
+}
+
 static void place(struct sampler *s, struct arena *a)
 {
     const struct prior_config *c = &s->prior->config;
@@ -68,6 +74,7 @@ static void place(struct sampler *s, struct arena *a)
     s->lse = arena_take(a, row * (size_t)c->heads);
     s->logits = arena_take(a, sizeof(float) * (size_t)s->sequences * (size_t)c->image_vocab);
     s->index = arena_take(a, row * TABLES);
+    s->state = arena_take(a, state_size(s, s->sequences));
 }
 
 /* What the caches take, apart: each part alone. */
@@ -116,8 +123,8 @@ int sampler_init(struct sampler *s, const struct prior *p, int64_t captions, int
     if (!p->device)
         return 0;
     s->host_index = malloc(sizeof *s->host_index * (size_t)room(s) * TABLES);
-    s->step = malloc(sizeof *s->step * (size_t)sequences);
-    if (!s->host_index || !s->step) {
+    s->host_state = malloc(state_size(s, sequences));
+    if (!s->host_index || !s->host_state) {
         rc = err_set(ERR_NOMEM, "no memory for %d sequences", (int)sequences);
         goto fail;
     }
@@ -142,7 +149,7 @@ void sampler_fini(struct sampler *s)
     }
     free(s->layer);
     free(s->host_index);
-    free(s->step);
+    free(s->host_state);
     *s = (struct sampler){0};
 }
 
@@ -189,14 +196,13 @@ static int behind_attention(struct sampler *s, struct views *v, int64_t i)
     return op_thin(dev, &v->x, &v->act, l->down, &w->down.b, (struct thin){.add = true});
 }
 
-/* x of n rows: the sum of one row of each table. */
-static int embed(struct sampler *s, int64_t n, const struct tensor *const *tables, int count)
+/* x of n rows: the sum of one row of each of four tables; index: [4,stride] */
+static int embed(struct sampler *s, int64_t n, const struct tensor *const tables[TABLES], int64_t stride)
 {
     struct tensor x = tensor_f32(s->x, n, s->prior->config.width);
-    int64_t stride = room(s);
-    int rc = device_upload(s->prior->device, s->index, s->host_index, sizeof *s->index * (size_t)(stride * TABLES));
+    int rc = 0;
 
-    for (int k = 0; rc == 0 && k < count; k++) {
+    for (int k = 0; rc == 0 && k < TABLES; k++) {
         struct tensor index = tensor_i32(s->index + k * stride, n);
 
         rc = op_embed(s->prior->device, &x, tables[k], &index, k > 0);
@@ -209,17 +215,18 @@ static int embed(struct sampler *s, int64_t n, const struct tensor *const *table
 static int embed_text(struct sampler *s, const uint16_t *tokens, int64_t count)
 {
     const struct prior_weights *w = &s->prior->w;
-    const struct tensor *const tables[] = {&w->text_token, &w->text_position, &w->text_pad, &w->text_start};
+    const struct tensor *const tables[TABLES] = {&w->text_token, &w->text_position, &w->text_pad, &w->text_start};
     int64_t slots = s->prior->config.text_slots, stride = room(s);
+    int rc;
 
-    _Static_assert(TABLES >= 4, "text sums four tables");
     for (int64_t t = 0; t < slots; t++) {
         s->host_index[FIRST * stride + t] = t > 0 && t <= count ? tokens[t - 1] : -1;
         s->host_index[SECOND * stride + t] = t <= count ? (int32_t)t : -1;
         s->host_index[THIRD * stride + t] = t <= count ? -1 : (int32_t)t;
-        s->host_index[CAPTION * stride + t] = t == 0 ? 0 : -1;
+        s->host_index[FOURTH * stride + t] = t == 0 ? 0 : -1;
     }
-    return embed(s, slots, tables, 4);
+    rc = device_upload(s->prior->device, s->index, s->host_index, sizeof *s->index * (size_t)(stride * TABLES));
+    return rc == 0 ? embed(s, slots, tables, stride) : rc;
 }
 
 int sampler_text(struct sampler *s, int64_t caption, const uint16_t *tokens, int64_t count)
@@ -250,43 +257,98 @@ int sampler_text(struct sampler *s, int64_t caption, const uint16_t *tokens, int
 
 /* ---- image ------------------------------------------------------------------------------------------------------- */
 
-static int embed_image(struct sampler *s, const uint16_t *codes, const struct sampler_row *rows, int64_t n, int64_t position)
-{
-    const struct prior_config *c = &s->prior->config;
-    const struct prior_weights *w = &s->prior->w;
-    const struct tensor *const tables[] = {position ? &w->image_token : &w->image_start, &w->image_row, &w->image_column};
-    int64_t stride = room(s);
+/* What the steps of n rows work on, in the device's memory. */
+struct state {
+    struct tensor position, caption, step, codes, slot;
+};
 
-    for (int64_t m = 0; m < n; m++) {
-        s->host_index[FIRST * stride + m] = position ? codes[m * prior_image_slots(c) + position - 1] : 0;
-        s->host_index[SECOND * stride + m] = (int32_t)(position / c->grid_w);
-        s->host_index[THIRD * stride + m] = (int32_t)(position % c->grid_w);
-        s->host_index[CAPTION * stride + m] = (int32_t)rows[m].caption;
-    }
-    return embed(s, n, tables, 3);
+static struct state state_of(const struct sampler *s, int64_t n)
+{
+    return (struct state){.position = tensor_i32(s->state, 1), .caption = tensor_i32(s->state + 1, n),
+                          .step = tensor_i32(s->state + 1 + n, n, 2),
+                          .codes = tensor_i32(s->state + 1 + 3 * n, n, prior_image_slots(&s->prior->config)),
+                          .slot = tensor_i32(s->index, TABLES, n)};
 }
 
-int sampler_step(struct sampler *s, const uint16_t *codes, const struct sampler_row *rows, int64_t n, int64_t position,
-                 bool logits)
+/* Bring it there: the next step is that of position; of given [n,H*W] the first `known` codes of each row are known. */
+static int begin(struct sampler *s, const struct sampler_row *rows, int64_t n, int64_t position, const uint16_t *given,
+                 int64_t known)
 {
-    const struct prior *p = s->prior;
-    struct views v = views_of(s, n);
-    struct tensor caption = tensor_i32(s->index + CAPTION * room(s), n);
-    struct tensor y = tensor_f32(s->logits, n, p->config.image_vocab);
-    int rc = embed_image(s, codes, rows, n, position);
+    int64_t slots = prior_image_slots(&s->prior->config);
+    int32_t *caption = s->host_state + 1, *step = caption + n, *codes = step + 2 * n;
 
+    s->host_state[0] = (int32_t)position - 1;
+    for (int64_t m = 0; m < n; m++) {
+        caption[m] = (int32_t)rows[m].caption;
+        step[2 * m] = (int32_t)(uint32_t)rows[m].step;
+        step[2 * m + 1] = (int32_t)(uint32_t)(rows[m].step >> 32);
+        for (int64_t j = 0; j < slots; j++)
+            codes[m * slots + j] = j < known ? given[m * slots + j] : -1;
+    }
+    return device_upload(s->prior->device, s->state, s->host_state, state_size(s, n));
+}
+
+/* What device_repeat repeats. */
+struct step {
+    struct sampler *s;
+    int64_t n;
+    const struct choose *how;
+};
+
+static int pass(void *arg)
+{
+    const struct step *t = arg;
+    struct sampler *s = t->s;
+    const struct prior *p = s->prior;
+    const struct prior_weights *w = &p->w;
+    const struct tensor *const tables[TABLES] = {&w->image_token, &w->image_start, &w->image_row, &w->image_column};
+    struct views v = views_of(s, t->n);
+    struct state at = state_of(s, t->n);
+    int rc = op_next(p->device, &at.position, &at.slot, &at.codes, p->config.grid_w);
+
+    if (rc == 0)
+        rc = embed(s, t->n, tables, t->n);
     for (int64_t i = 0; rc == 0 && i < p->config.layers; i++) {
         const struct sampler_layer *l = &s->layer[i];
 
         if ((rc = before_attention(s, &v, i)) == 0 &&
-            (rc = op_attn_cache(p->device, &v.out, &l->cache, &v.qkv, &caption, &l->attn, position)) == 0)
+            (rc = op_attn_cache(p->device, &v.out, &l->cache, &v.qkv, &at.caption, &at.position, &l->attn)) == 0)
             rc = behind_attention(s, &v, i);
     }
-    if (rc != 0 || !logits)
-        return rc;
-    if ((rc = norm(s, &v, &p->w.final)) != 0)
-        return rc;
-    return op_thin(p->device, &y, &v.h, s->logits_w, &p->w.image_logits.b, (struct thin){0});
+    return rc;
+}
+
+static int to_logits(struct sampler *s, int64_t n)
+{
+    const struct prior *p = s->prior;
+    struct views v = views_of(s, n);
+    struct tensor logits = tensor_f32(s->logits, n, p->config.image_vocab);
+    int rc = norm(s, &v, &p->w.final);
+
+    return rc == 0 ? op_thin(p->device, &logits, &v.h, s->logits_w, &p->w.image_logits.b, (struct thin){0}) : rc;
+}
+
+/* The same, and a code drawn. */
+static int pass_and_choose(void *arg)
+{
+    const struct step *t = arg;
+    struct tensor logits = tensor_f32(t->s->logits, t->n, t->s->prior->config.image_vocab);
+    struct state at = state_of(t->s, t->n);
+    int rc = pass(arg);
+
+    if (rc == 0)
+        rc = to_logits(t->s, t->n);
+    return rc == 0 ? op_choose(t->s->prior->device, &at.codes, &logits, &at.step, &at.position, t->how) : rc;
+}
+
+int sampler_step(struct sampler *s, const uint16_t *codes, const struct sampler_row *rows, int64_t n, int64_t position)
+{
+    struct step step = {s, n, NULL};
+    int rc = begin(s, rows, n, position, codes, position);
+
+    if (rc == 0)
+        rc = pass(&step);
+    return rc == 0 ? to_logits(s, n) : rc;
 }
 
 static int check_rows(const struct sampler *s, const struct sampler_row *rows, int64_t n, int64_t keep)
@@ -306,40 +368,38 @@ static int check_rows(const struct sampler *s, const struct sampler_row *rows, i
     return 0;
 }
 
-/* Draw the codes of one position from the logits; they come back through the index memory. */
-static int choose(struct sampler *s, uint16_t *codes, int64_t n, int64_t position, const struct choose *how)
+/* The codes back from the device; a row without any that could be drawn is an error. */
+static int fetch(struct sampler *s, uint16_t *codes, int64_t n)
 {
-    struct tensor token = tensor_i32(s->index, n), logits = tensor_f32(s->logits, n, s->prior->config.image_vocab);
-    int rc;
+    int64_t slots = prior_image_slots(&s->prior->config);
+    int32_t *got = s->host_state + 1 + 3 * n;
+    int rc = device_download(s->prior->device, s->host_state, s->state, state_size(s, n));
 
-    if ((rc = op_choose(s->prior->device, &token, &logits, s->step, how)) != 0 ||
-        (rc = device_download(s->prior->device, s->host_index, s->index, sizeof *s->index * (size_t)n)) != 0)
-        return rc;
-    for (int64_t m = 0; m < n; m++)
-        codes[m * prior_image_slots(&s->prior->config) + position] = (uint16_t)s->host_index[m];
-    return 0;
+    for (int64_t i = 0; rc == 0 && i < n * slots; i++) {
+        if (got[i] < 0)
+            return err_set(ERR_ARG, "row %d: the logits of position %d are not numbers", (int)(i / slots), (int)(i % slots));
+        codes[i] = (uint16_t)got[i];
+    }
+    return rc;
 }
 
 int sampler_draw(struct sampler *s, uint16_t *codes, const struct sampler_row *rows, int64_t n, int64_t keep,
                  struct choose how, uint64_t seed)
 {
     int64_t slots = prior_image_slots(&s->prior->config);
+    struct step step = {s, n, &how};
     int rc = check_rows(s, rows, n, keep);
 
-    for (int64_t m = 0; rc == 0 && m < n; m++) {
-        s->step[m] = rows[m].step;
-        if (keep)
-            memcpy(codes + m * slots, rows[m].given, sizeof *codes * (size_t)keep);
-    }
     how.rng = (struct rng){seed, RNG_SAMPLE};
-    for (int64_t j = 0; rc == 0 && j < slots; j++) {
-        if (keep == slots)
-            break;
-        how.slot = (uint64_t)j;
-        if ((rc = sampler_step(s, codes, rows, n, j, j >= keep)) == 0 && j >= keep)
-            rc = choose(s, codes, n, j, &how);
-    }
-    return rc;
+    for (int64_t m = 0; rc == 0 && keep && m < n; m++)
+        memcpy(codes + m * slots, rows[m].given, sizeof *codes * (size_t)keep);
+    if (rc != 0 || keep == slots)
+        return rc;
+    if ((rc = begin(s, rows, n, 0, codes, keep)) != 0 ||
+        (rc = device_repeat(s->prior->device, keep, pass, &step)) != 0 ||
+        (rc = device_repeat(s->prior->device, slots - keep, pass_and_choose, &step)) != 0)
+        return rc;
+    return fetch(s, codes, n);
 }
 
 uint64_t sampler_step_of(const char *key, size_t key_size, uint32_t variant, uint32_t candidate)

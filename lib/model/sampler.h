@@ -35,8 +35,9 @@ struct sampler {
     float *x, *h, *qkv, *out, *act, *mean, *rstd, *lse; /* max(S, sequences) rows */
     float *logits;                   /* [sequences,Vi] */
     int32_t *index;                  /* device: tables of max(S, sequences) indices */
+    int32_t *state;                  /* device: what a step reads and changes, as in host_state */
     int32_t *host_index;             /* owned */
-    uint64_t *step;                  /* owned: [sequences] */
+    int32_t *host_state;             /* owned: position [1], caption [n], address of draws [n,2], codes [n,H*W] */
 };
 
 struct sampler_row {
@@ -57,9 +58,9 @@ must_check int sampler_text(struct sampler *s, int64_t caption, const uint16_t *
 must_check int sampler_draw(struct sampler *s, uint16_t *codes, const struct sampler_row *rows, int64_t n, int64_t keep,
                             struct choose how, uint64_t seed);
 
-/* One position: codes [n, H*W] hold those before it.  Leaves the logits of position in s->logits if asked for. */
+/* One position: codes [n, H*W] hold those before it.  Leaves the logits of position in s->logits. */
 must_check int sampler_step(struct sampler *s, const uint16_t *codes, const struct sampler_row *rows, int64_t n,
-                            int64_t position, bool logits);
+                            int64_t position);
 
 uint64_t sampler_step_of(const char *key, size_t key_size, uint32_t variant, uint32_t candidate);
 

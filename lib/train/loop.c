@@ -138,8 +138,8 @@ static int gradient(struct loop *l, double *loss)
 
         rc = l->task->micro(l->task->self, l->state.t, l->state.t * batch + done, count, batch, loss);
     }
-    for (int i = 0; rc == 0 && i < params->count; i++)
-        rc = op_sum_squares(l->task->device, &squares, &params->item[i].grad);
+    if (rc == 0)
+        rc = op_sum_squares(l->task->device, &squares, l->state.grad, params->count);
     l->norm = sqrt(squares);
     return rc;
 }

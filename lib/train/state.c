@@ -64,7 +64,10 @@ int state_init(struct train_state *s, struct device *device, const struct param_
     s->v = take_like(s);
     s->average = average ? take_like(s) : NULL;
     s->scratch = average ? arena_take(&s->arena, largest(params)) : NULL;
-    if (!s->m || !s->v || (average && !s->average)) {
+    s->grad = calloc((size_t)params->count + 1, sizeof *s->grad);
+    for (int i = 0; s->grad && i < params->count; i++)
+        s->grad[i] = params->item[i].grad;
+    if (!s->m || !s->v || !s->grad || (average && !s->average)) {
         state_fini(s);
         return err_set(ERR_NOMEM, "no memory for the table of %d parameters", params->count);
     }
@@ -83,6 +86,7 @@ void state_fini(struct train_state *s)
     free(s->m);
     free(s->v);
     free(s->average);
+    free(s->grad);
     *s = (struct train_state){0};
 }
 

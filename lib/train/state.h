@@ -19,6 +19,7 @@ struct train_state {
     struct arena arena;               /* owned: m, v, average of every parameter, scratch */
     struct tensor *m, *v;             /* owned arrays of views, params->count each */
     struct tensor *average;           /* NULL: no average */
+    struct tensor *grad;              /* owned array: views of the parameters' gradients */
     void *scratch;                    /* the largest parameter's size, to exchange values */
     int64_t t;                        /* updates begun: the data position is t * batch */
     int64_t applied;                  /* updates not skipped: Adam's count */

@@ -92,9 +92,9 @@ static int run_adam(struct bench *b)
 
 static int run_sum_squares(struct bench *b)
 {
-    double sum = 0;
+    double sum;
 
-    return op_sum_squares(&b->dev, &sum, &b->t[0]);
+    return op_sum_squares(&b->dev, &sum, &b->t[0], 1);
 }
 
 static void training(struct bench *b)
@@ -154,7 +154,7 @@ static double thin(struct bench *b, int64_t m, int64_t n, int64_t k)
 
 static int run_cache(struct bench *b)
 {
-    return op_attn_cache(&b->dev, &b->t[1], &b->cache, &b->t[0], &b->t[2], &b->attn, SIDE * SIDE / 2);
+    return op_attn_cache(&b->dev, &b->t[1], &b->cache, &b->t[0], &b->t[2], &b->t[3], &b->attn);
 }
 
 static double cached(struct bench *b, int64_t m, enum attn_kind kind)
@@ -169,6 +169,8 @@ static double cached(struct bench *b, int64_t m, enum attn_kind kind)
     b->t[0] = fill(b, tensor_f32(NULL, m, 3 * D));
     b->t[1] = fill(b, tensor_f32(NULL, m, D));
     b->t[2] = tensor_i32(fill(b, tensor_f32(NULL, m)).data, m);
+    b->t[3] = tensor_i32(fill(b, tensor_f32(NULL, 1)).data, 1);
+    ((int32_t *)b->t[3].data)[0] = SIDE * SIDE / 2;
     for (int64_t i = 0; i < m; i++)
         ((int32_t *)b->t[2].data)[i] = 0;
     snprintf(name, sizeof name, "attn_cache %s x%d", kinds[kind], (int)m);
@@ -177,16 +179,16 @@ static double cached(struct bench *b, int64_t m, enum attn_kind kind)
 
 static int run_choose(struct bench *b)
 {
-    const struct choose how = {1.0f, 0, 1.0f, {1, RNG_TEST}, 0};
+    const struct choose how = {1.0f, 0, 1.0f, {1, RNG_TEST}};
 
-    return op_choose(&b->dev, &b->t[1], &b->t[0], b->packed, &how);
+    return op_choose(&b->dev, &b->t[1], &b->t[0], &b->t[2], &b->t[3], &how);
 }
 
 static int run_choose_cut(struct bench *b)
 {
-    const struct choose how = {1.0f, VOCAB / 4, 0.9f, {1, RNG_TEST}, 0};
+    const struct choose how = {1.0f, VOCAB / 4, 0.9f, {1, RNG_TEST}};
 
-    return op_choose(&b->dev, &b->t[1], &b->t[0], b->packed, &how);
+    return op_choose(&b->dev, &b->t[1], &b->t[0], &b->t[2], &b->t[3], &how);
 }
 
 static void sampling(struct bench *b, int64_t m)
@@ -198,8 +200,10 @@ static void sampling(struct bench *b, int64_t m)
     us += thin(b, m, VOCAB, D);
     b->arena.used = 0;
     b->t[0] = fill(b, tensor_f32(NULL, m, VOCAB));
-    b->t[1] = tensor_i32(fill(b, tensor_f32(NULL, m)).data, m);
-    b->packed = arena_take(&b->arena, (size_t)m * sizeof(uint64_t));
+    b->t[1] = tensor_i32(fill(b, tensor_f32(NULL, m)).data, m, 1);
+    b->t[2] = tensor_i32(fill(b, tensor_f32(NULL, m, 2)).data, m, 2);
+    b->t[3] = tensor_i32(fill(b, tensor_f32(NULL, 1)).data, 1);
+    ((int32_t *)b->t[3].data)[0] = 0;
     measure(b, "choose, top-k and top-p", run_choose_cut, (double)(m * VOCAB), "G/s");
     us += measure(b, "choose", run_choose, (double)(m * VOCAB), "G/s");
     printf("%d candidates: %.0f tokens/s\n", (int)m, (double)m / us * 1e6);

@@ -6,7 +6,11 @@
  *   watch_measure   rounds of run(of), 9 or what the variable ROUNDS says: the best one's time, by operation; its rate, where
  *                   products and convolutions count as the plain way makes them, attention without what masks forbid, and
  *                   the share of what registers reach just before (median); where it has to read so many bytes, the share of
- *                   memory's speed instead
+ *                   memory's speed instead.  Then the median of the rounds, the least and the most.
+ *
+ * A device that works behind the caller's back is waited for at a round's end, after one or two rounds that do not count, and no
+ * share is told.  One more round, unless the variable PARTS is 0, gives the time by operation: it waits for each, and repeats
+ * without recording, so its sum is more than a round's time.
  */
 #ifndef BENCH_WATCH_H
 #define BENCH_WATCH_H
@@ -60,9 +64,10 @@ static inline double watch_conv(tensor_in y, tensor_in w)
     X(attn, (void *s, tensor_in o, tensor_in l, tensor_in q, const struct attn *a), (s, o, l, q, a), watch_attn(o, a))         \
     X(attn_grad, (void *s, tensor_in dq, tensor_in d, tensor_in o, tensor_in l, tensor_in q, const struct attn *a),            \
       (s, dq, d, o, l, q, a), 2.5 * watch_attn(o, a))                                                                          \
-    X(attn_cache, (void *s, tensor_in o, const struct attn_cache *c, tensor_in q, tensor_in i, const struct attn *a,           \
-                   int64_t at), (s, o, c, q, i, a, at), 0)                                                                     \
-    X(choose, (void *s, tensor_in t, tensor_in l, const uint64_t *step, const struct choose *h), (s, t, l, step, h), 0)        \
+    X(attn_cache, (void *s, tensor_in o, const struct attn_cache *c, tensor_in q, tensor_in i, tensor_in at,                   \
+                   const struct attn *a), (s, o, c, q, i, at, a), 0)                                                           \
+    X(choose, (void *s, tensor_in t, tensor_in l, tensor_in u, tensor_in at, const struct choose *h), (s, t, l, u, at, h), 0)  \
+    X(next, (void *s, tensor_in at, tensor_in i, tensor_in t, int64_t w), (s, at, i, t, w), 0)                                 \
     X(embed, (void *s, tensor_in y, tensor_in t, tensor_in i, bool add), (s, y, t, i, add), 0)                                 \
     X(embed_grad, (void *s, tensor_in t, tensor_in y, tensor_in i), (s, t, y, i), 0)                                           \
     X(cross_entropy, (void *s, tensor_in l, tensor_in x, tensor_in t, float f), (s, l, x, t, f), 0)                            \
@@ -82,7 +87,7 @@ static inline double watch_conv(tensor_in y, tensor_in w)
     X(gumbel_max, (void *s, tensor_in c, tensor_in x, const struct gumbel *h), (s, c, x, h), 0)                                \
     X(laplace, (void *s, tensor_in n, tensor_in y, tensor_in x, float f), (s, n, y, x, f), 0)                                  \
     X(adam, (void *s, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *h), (s, p, m, v, g, h), 0)        \
-    X(sum_squares, (void *s, double *to, tensor_in x), (s, to, x), 0)                                                          \
+    X(sum_squares, (void *s, double *to, tensor_in x, int64_t n), (s, to, x, n), 0)                                            \
     X(zero, (void *s, void *p, size_t size), (s, p, size), 0)
 
 #define WATCH_SLOT(op, parameters, arguments, operations) WATCH_##op,
@@ -90,7 +95,14 @@ static inline double watch_conv(tensor_in y, tensor_in w)
 enum watch_slot { WATCH_ALL(WATCH_SLOT) WATCH_COUNT };
 static const char *const watch_name[WATCH_COUNT] = {WATCH_ALL(WATCH_NAME)};
 static const struct backend *watch_real;
+static struct device *watch_device;
+static bool watch_apart; /* wait for each operation */
 static double watch_spent[WATCH_COUNT], watch_work; /* seconds; operations */
+
+static inline bool watch_behind(void)
+{
+    return strcmp(watch_real->name, "cpu") != 0;
+}
 
 #define WATCH_TIMED(op, parameters, arguments, operations)                                                                    \
     static int watch_##op##_timed parameters                                                                                  \
@@ -98,11 +110,25 @@ static double watch_spent[WATCH_COUNT], watch_work; /* seconds; operations */
         double start = clock_s();                                                                                             \
         int rc = watch_real->op arguments;                                                                                    \
                                                                                                                               \
+        if (rc == 0 && watch_apart)                                                                                           \
+            rc = watch_real->wait(s);                                                                                         \
         watch_spent[WATCH_##op] += clock_s() - start;                                                                         \
         watch_work += operations;                                                                                             \
         return rc;                                                                                                            \
     }
 WATCH_ALL(WATCH_TIMED)
+
+/* Operations that are waited for cannot be recorded. */
+static int watch_repeat(void *s, int64_t times, int (*step)(void *arg), void *arg)
+{
+    int rc = 0;
+
+    if (!watch_apart)
+        return watch_real->repeat(s, times, step, arg);
+    for (int64_t i = 0; rc == 0 && i < times; i++)
+        rc = step(arg);
+    return rc;
+}
 
 static inline void watch_start(struct device *dev)
 {
@@ -112,6 +138,8 @@ static inline void watch_start(struct device *dev)
     watch_real = dev->ops;
     timed = *dev->ops;
     WATCH_ALL(WATCH_SET)
+    timed.repeat = watch_repeat;
+    watch_device = dev;
     dev->ops = &timed;
 }
 
@@ -127,39 +155,80 @@ static int watch_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static inline void watch_measure(const char *what, void (*run)(void *of), void *of, enum machine_unit unit, double bytes)
+/* Seconds of one call, all of it done. */
+static inline double watch_round(void (*run)(void *of), void *of)
 {
-    enum { MOST = 100 };
-    double best = 1e9, done = 0, parts[WATCH_COUNT] = {0}, known = 0, share[MOST];
-    const char *text = getenv("ROUNDS");
-    int rounds = text ? atoi(text) : 9;
+    double start = clock_s();
 
-    rounds = rounds < 1 ? 1 : rounds > MOST ? MOST : rounds;
-    for (int i = 0; i < rounds; i++) {
-        double limit = bytes > 0 ? machine_bandwidth() : machine_flops(unit), start = clock_s(), time;
-
-        memset(watch_spent, 0, sizeof watch_spent);
-        watch_work = 0;
-        run(of);
-        time = clock_s() - start;
-        share[i] = (bytes > 0 ? bytes : watch_work) / time / limit;
-        if (time < best) {
-            best = time;
-            done = watch_work;
-            memcpy(parts, watch_spent, sizeof parts);
-        }
+    memset(watch_spent, 0, sizeof watch_spent);
+    watch_work = 0;
+    run(of);
+    if (device_wait(watch_device) != 0) {
+        fprintf(stderr, "%s\n", err_text());
+        exit(1);
     }
-    qsort(share, (size_t)rounds, sizeof *share, watch_order);
-    printf("%s: %.1f ms, %.0f GFLOP/s, ", what, best * 1e3, done / best * 1e-9);
-    if (bytes > 0)
-        printf("%.1f GB/s, ", bytes / best * 1e-9);
-    printf("%.0f %% of the %s\n", 100 * share[rounds / 2], bytes > 0 ? "memory's" : "registers'");
+    return clock_s() - start;
+}
+
+/* The time by operation of the best round; of one that waits for each, where others would tell when they were asked for. */
+static inline void watch_print_parts(double parts[WATCH_COUNT], double best, void (*run)(void *of), void *of)
+{
+    double known = 0;
+
+    if (watch_behind()) {
+        const char *text = getenv("PARTS");
+
+        if (text && strcmp(text, "0") == 0)
+            return;
+        watch_apart = true;
+        best = watch_round(run, of);
+        watch_apart = false;
+        memcpy(parts, watch_spent, sizeof watch_spent);
+        printf("  %-14s %8.2f ms, waiting for each:\n", "one more", best * 1e3);
+    }
     for (int i = 0; i < WATCH_COUNT; i++)
         if (parts[i] > 0) {
             printf("  %-14s %8.2f ms\n", watch_name[i], parts[i] * 1e3);
             known += parts[i];
         }
     printf("  %-14s %8.2f ms\n", "the rest", (best - known) * 1e3);
+}
+
+static inline void watch_measure(const char *what, void (*run)(void *of), void *of, enum machine_unit unit, double bytes)
+{
+    enum { MOST = 100 };
+    double best = 1e9, done = 0, parts[WATCH_COUNT] = {0}, share[MOST], times[MOST];
+    const char *text = getenv("ROUNDS");
+    int rounds = text ? atoi(text) : 9;
+    bool behind = watch_behind();
+
+    rounds = rounds < 1 ? 1 : rounds > MOST ? MOST : rounds;
+    for (int i = 0; behind && i < (rounds < 5 ? 1 : 2); i++)
+        watch_round(run, of);
+    for (int i = 0; i < rounds; i++) {
+        double limit = behind ? 1 : bytes > 0 ? machine_bandwidth() : machine_flops(unit);
+
+        times[i] = watch_round(run, of);
+        share[i] = (bytes > 0 ? bytes : watch_work) / times[i] / limit;
+        if (times[i] < best) {
+            best = times[i];
+            done = watch_work;
+            memcpy(parts, watch_spent, sizeof parts);
+        }
+    }
+    qsort(share, (size_t)rounds, sizeof *share, watch_order);
+    qsort(times, (size_t)rounds, sizeof *times, watch_order);
+    printf("%s: %.1f ms", what, best * 1e3);
+    if (!behind || bytes == 0) /* what is recorded is counted once */
+        printf(", %.0f GFLOP/s", done / best * 1e-9);
+    if (bytes > 0)
+        printf(", %.1f GB/s", bytes / best * 1e-9);
+    if (!behind)
+        printf(", %.0f %% of the %s", 100 * share[rounds / 2], bytes > 0 ? "memory's" : "registers'");
+    printf("\n  %-14s %8.3f ms, %.3f to %.3f in %d\n", "median", times[rounds / 2] * 1e3, times[0] * 1e3,
+           times[rounds - 1] * 1e3, rounds);
+    fflush(stdout);
+    watch_print_parts(parts, best, run, of);
 }
 
 #endif

@@ -70,18 +70,19 @@ static void test_sum_squares(void **state)
     for (int i = 0; h_open(&h, i); i++) {
         for (int s = 0; s < SIZES; s++) {
             struct tensor x = h_random(&h, 1.0f, sizes[s]);
-            double want = 5, got = 5;
+            double want = 0, got = 5;
 
             for (int64_t k = 0; k < sizes[s]; k++)
                 want += (double)H_F32(&x)[k] * (double)H_F32(&x)[k];
-            assert_int_equal(op_sum_squares(&h.dev, &got, &x), 0);
+            assert_int_equal(op_sum_squares(&h.dev, &got, &x, 1), 0);
             assert_true(fabs(got - want) <= 1e-13 * want);
+            assert_int_equal(op_sum_squares(&h.dev, &got, (const struct tensor[]){x, x, x}, 3), 0);
+            assert_true(fabs(got - 3 * want) <= 1e-13 * want);
             H_F32(&x)[sizes[s] - 1] = 1e38f; /* its square is no f32 */
-            got = 0;
-            assert_int_equal(op_sum_squares(&h.dev, &got, &x), 0);
+            assert_int_equal(op_sum_squares(&h.dev, &got, &x, 1), 0);
             assert_true(got > 0.99e76 && got < 1.01e76);
             H_F32(&x)[sizes[s] / 2] = NAN;
-            assert_int_equal(op_sum_squares(&h.dev, &got, &x), 0);
+            assert_int_equal(op_sum_squares(&h.dev, &got, &x, 1), 0);
             assert_false(isfinite(got));
         }
         h_close(&h);
@@ -122,7 +123,7 @@ static void test_threads(void **state)
             par_set_threads(k == 0 ? 1 : 3);
             h.draws = 0;
             r[k] = prepare(&h, 20011);
-            assert_int_equal(op_sum_squares(&h.dev, &sum[k], &r[k].g), 0);
+            assert_int_equal(op_sum_squares(&h.dev, &sum[k], &r[k].g, 1), 0);
             assert_int_equal(op_adam(&h.dev, &r[k].p, &r[k].m, &r[k].v, &r[k].g, &how), 0);
             assert_int_equal(op_average(&h.dev, &r[k].g, &r[k].p, 0.37f), 0);
         }
@@ -150,7 +151,7 @@ static void test_refused(void **state)
         assert_int_equal(op_adam(&h.dev, &r.p, &r.m, &other.v, &r.g, &how), ERR_ARG);
         assert_int_equal(op_average(&h.dev, &r.p, &other.p, 0.5f), ERR_ARG);
         assert_int_equal(op_average(&h.dev, &r.p, &index, 0.5f), ERR_ARG);
-        assert_int_equal(op_sum_squares(&h.dev, &sum, &index), ERR_ARG);
+        assert_int_equal(op_sum_squares(&h.dev, &sum, &index, 1), ERR_ARG);
         how.t = 0;
         assert_int_equal(op_adam(&h.dev, &r.p, &r.m, &r.v, &r.g, &how), ERR_ARG);
         h_close(&h);

@@ -4,7 +4,13 @@
 #include "base/par.h"
 #include "harness.h"
 
-#define BOUND 3e-6
+/* Of relative errors, by type: f32's sums; for 16 bits a rounding of each output, of each weight before it multiplies a
+ * value, and for the gradient of out. */
+struct bounds {
+    double out, lse, gradient;
+};
+
+static const struct bounds bounds[] = {{3e-6, 3e-6, 1e-5}, {2.5e-3, 3e-6, 5e-3}, {3.2e-4, 3e-6, 6e-4}};
 
 /* kind, text, h, w, k, heads; D and N follow */
 struct size {
@@ -21,7 +27,11 @@ static const struct size sizes[] = {
     {{ATTN_ROW, 5, 29, 1, 1, 1}, 64, 1},    {{ATTN_COLUMN, 5, 29, 1, 1, 1}, 64, 1}, {{ATTN_CONV, 5, 29, 1, 3, 1}, 64, 1},
     {{ATTN_ROW, 17, 11, 3, 1, 2}, 32, 1},   {{ATTN_COLUMN, 17, 11, 3, 1, 2}, 32, 1}, {{ATTN_CONV, 17, 11, 3, 9, 2}, 32, 1},
     {{ATTN_ROW, 16, 8, 8, 1, 2}, 64, 2},    {{ATTN_COLUMN, 33, 9, 8, 1, 2}, 72, 2}, {{ATTN_CONV, 31, 9, 17, 11, 1}, 256, 1},
-    {{ATTN_ROW, 19, 5, 47, 1, 1}, 64, 1},   {{ATTN_DENSE, 19, 5, 23, 1, 1}, 64, 1}, {{ATTN_CONV, 2, 16, 32, 11, 1}, 8, 1}};
+    {{ATTN_ROW, 19, 5, 47, 1, 1}, 64, 1},   {{ATTN_DENSE, 19, 5, 23, 1, 1}, 64, 1}, {{ATTN_CONV, 2, 16, 32, 11, 1}, 8, 1},
+    /* three tiles of 64 positions, a column of more than two, rows so long that the kernel skips tiles */
+    {{ATTN_DENSE, 70, 12, 12, 1, 1}, 40, 1}, {{ATTN_ROW, 70, 12, 12, 1, 1}, 128, 1},
+    {{ATTN_COLUMN, 70, 12, 12, 1, 1}, 64, 1}, {{ATTN_CONV, 70, 12, 12, 5, 1}, 64, 1},
+    {{ATTN_COLUMN, 3, 131, 2, 1, 1}, 8, 1},  {{ATTN_CONV, 1, 3, 200, 3, 1}, 8, 1}};
 
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
@@ -127,41 +137,71 @@ struct run {
     struct tensor qkv, out, lse, dout, dqkv;
 };
 
-static struct run prepare(struct harness *h, const struct size *s)
+/* A copy in another type. */
+static struct tensor as(struct harness *h, enum dtype type, struct tensor t)
+{
+    struct tensor to = h_tensor(h, type, t.rank, t.shape);
+
+    assert_int_equal(h->dev.ops->copy(h->dev.self, &to, &t), 0);
+    assert_int_equal(device_wait(&h->dev), 0);
+    return to;
+}
+
+static struct run prepare(struct harness *h, const struct size *s, enum dtype type)
 {
     int64_t t = positions(&s->a), c = s->a.heads * s->d;
-    struct run r = {h_random(h, 1.5f, s->n, t, 3 * c), h_zeros(h, s->n, t, c), h_zeros(h, s->n, s->a.heads, t),
-                    h_random(h, 1.0f, s->n, t, c), h_random(h, 1.0f, s->n, t, 3 * c)};
+    struct run r = {as(h, type, h_random(h, 1.5f, s->n, t, 3 * c)), as(h, type, h_zeros(h, s->n, t, c)),
+                    h_zeros(h, s->n, s->a.heads, t), as(h, type, h_random(h, 1.0f, s->n, t, c)),
+                    as(h, type, h_random(h, 1.0f, s->n, t, 3 * c))};
 
     return r;
 }
 
 static struct problem problem(struct harness *h, const struct run *r, const struct size *s)
 {
-    return (struct problem){&s->a, s->n, s->d, h_doubles(h, &r->qkv, 0), h_doubles(h, &r->out, 0),
-                            h_doubles(h, &r->lse, 0), H_F32(&r->dout)};
+    struct tensor qkv = as(h, DTYPE_F32, r->qkv), dout = as(h, DTYPE_F32, r->dout);
+
+    return (struct problem){&s->a, s->n, s->d, h_doubles(h, &qkv, 0), h_doubles(h, NULL, tensor_elements(&r->out)),
+                            h_doubles(h, &r->lse, 0), H_F32(&dout)};
+}
+
+static void compare(struct harness *hp, struct tensor t, const double *want, double bound)
+{
+    struct harness h = *hp;
+    struct tensor got = as(&h, DTYPE_F32, t);
+
+    h_near(h_error(H_F32(&got), want, tensor_elements(&got)), bound);
+}
+
+static void near(struct harness *hp, const struct size *s, enum dtype type)
+{
+    struct harness h = *hp;
+    struct run r = prepare(&h, s, type);
+    struct problem p = problem(&h, &r, s);
+
+    reference(&p);
+    assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+    compare(&h, r.out, p.out, bounds[type].out);
+    compare(&h, r.lse, p.lse, bounds[type].lse);
+}
+
+/* Every size in every type of numbers, up to last, that a device stores. */
+static void each(void (*one)(struct harness *h, const struct size *s, enum dtype type), enum dtype last)
+{
+    struct harness h;
+
+    for (int i = 0; h_open(&h, i); i++) {
+        for (int type = DTYPE_F32; type <= (int)last; type++)
+            for (int at = 0; at < SIZES && device_stores(&h.dev, (enum dtype)type); at++)
+                one(&h, &sizes[at], (enum dtype)type);
+        h_close(&h);
+    }
 }
 
 static void test_forward(void **state)
 {
-    struct harness h;
-
     (void)state;
-    for (int i = 0; h_open(&h, i); i++) {
-        for (int at = 0; at < SIZES; at++) {
-            const struct size *s = &sizes[at];
-            size_t mark = h.arena.used;
-            struct run r = prepare(&h, s);
-            struct problem p = problem(&h, &r, s);
-
-            reference(&p);
-            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
-            h_near(h_error(H_F32(&r.out), p.out, tensor_elements(&r.out)), BOUND);
-            h_near(h_error(H_F32(&r.lse), p.lse, tensor_elements(&r.lse)), BOUND);
-            h.arena.used = mark;
-        }
-        h_close(&h);
-    }
+    each(near, DTYPE_F16);
 }
 
 /* Differences of the reference at a few elements of q, k and v each. */
@@ -174,7 +214,7 @@ static void test_gradient(void **state)
         for (int at = 0; at < 4; at++) { /* the toy's four masks; test_same_gradient has all sizes */
             const struct size *s = &sizes[at];
             size_t mark = h.arena.used;
-            struct run r = prepare(&h, s);
+            struct run r = prepare(&h, s, DTYPE_F32);
             struct problem p = problem(&h, &r, s);
 
             assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
@@ -220,44 +260,45 @@ static void reference_gradient(const struct problem *p, double *dqkv)
     }
 }
 
-static void test_same_gradient(void **state)
+static void near_gradient(struct harness *hp, const struct size *s, enum dtype type)
 {
-    struct harness h;
+    struct harness h = *hp;
+    struct run r = prepare(&h, s, type);
+    struct problem p = problem(&h, &r, s);
+    double *want = h_doubles(&h, NULL, tensor_elements(&r.qkv));
 
-    (void)state;
-    for (int i = 0; h_open(&h, i); i++) {
-        for (int at = 0; at < SIZES; at++) {
-            const struct size *s = &sizes[at];
-            size_t mark = h.arena.used;
-            struct run r = prepare(&h, s);
-            struct problem p = problem(&h, &r, s);
-            double *want = h_doubles(&h, NULL, tensor_elements(&r.qkv));
-
-            reference(&p);
-            reference_gradient(&p, want);
-            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
-            assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s->a), 0);
-            h_near(h_error(H_F32(&r.dqkv), want, tensor_elements(&r.dqkv)), 1e-5);
-            h.arena.used = mark;
-        }
-        h_close(&h);
-    }
+    reference(&p);
+    reference_gradient(&p, want);
+    assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+    assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s->a), 0);
+    compare(&h, r.dqkv, want, bounds[type].gradient);
 }
 
-/* Positions whose output's or lse's bytes differ between two runs must see key j, whatever j holds. */
-static void check_seen(const struct size *s, const struct run *r, const float *out, const float *lse, int64_t j)
+static void test_same_gradient(void **state)
 {
-    int64_t t = positions(&s->a), c = s->a.heads * s->d;
+    (void)state;
+    each(near_gradient, DTYPE_F16);
+}
+
+/* Do row n's bytes of a and b, each size long, agree? */
+static bool same_row(const void *a, const void *b, int64_t n, size_t size)
+{
+    return memcmp((const char *)a + (size_t)n * size, (const char *)b + (size_t)n * size, size) == 0;
+}
+
+/* Positions whose output's or lse's bytes differ between two runs must see key j, whatever j holds, and those that see it
+ * must differ. */
+static void check_seen(const struct size *s, const struct run *r, const void *out, const float *lse, int64_t j)
+{
+    int64_t t = positions(&s->a);
+    size_t row = (size_t)(s->a.heads * s->d) * dtype_size(r->out.type);
 
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t q = 0; q < t; q++) {
-            bool same = memcmp(out + (n * t + q) * c, H_F32(&r->out) + (n * t + q) * c, (size_t)c * sizeof *out) == 0;
+            bool same = same_row(out, r->out.data, n * t + q, row);
 
-            for (int64_t head = 0; head < s->a.heads; head++) {
-                int64_t at = (n * s->a.heads + head) * t + q;
-
-                same = same && memcmp(lse + at, H_F32(&r->lse) + at, sizeof *lse) == 0;
-            }
+            for (int64_t head = 0; head < s->a.heads; head++)
+                same = same && same_row(lse, r->lse.data, (n * s->a.heads + head) * t + q, sizeof *lse);
             if (attn_allows(&s->a, q, j))
                 assert_false(same);
             else
@@ -265,72 +306,109 @@ static void check_seen(const struct size *s, const struct run *r, const float *o
         }
 }
 
-static void test_causal(void **state)
+/* Nor may dq depend on a key that the query does not see. */
+static void check_gradient_seen(const struct size *s, const struct run *r, const void *dqkv, int64_t j)
 {
-    static const float values[] = {3.5f, -1e30f, INFINITY, NAN};
-    struct harness h;
+    int64_t t = positions(&s->a);
+    size_t part = (size_t)(s->a.heads * s->d) * dtype_size(r->out.type);
 
-    (void)state;
-    for (int i = 0; h_open(&h, i); i++) {
-        for (int at = 0; at < SIZES; at++) {
-            const struct size *s = &sizes[at];
-            int64_t t = positions(&s->a), c = s->a.heads * s->d;
-            size_t mark = h.arena.used;
-            struct run r = prepare(&h, s);
-            float *out = h_take(&h, tensor_bytes(&r.out)), *lse = h_take(&h, tensor_bytes(&r.lse));
-            float *saved = h_take(&h, tensor_bytes(&r.qkv));
+    for (int64_t at = 0; at < s->n * t; at++)
+        if (!attn_allows(&s->a, at % t, j))
+            assert_true(memcmp((const char *)dqkv + (size_t)at * 3 * part,
+                               (const char *)r->dqkv.data + (size_t)at * 3 * part, part) == 0);
+}
 
-            assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
-            memcpy(out, r.out.data, tensor_bytes(&r.out));
-            memcpy(lse, r.lse.data, tensor_bytes(&r.lse));
-            memcpy(saved, r.qkv.data, tensor_bytes(&r.qkv));
-            for (int64_t j = 0; j < t; j += 1 + t / 9)
-                for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
-                    for (int64_t n = 0; n < s->n; n++)
-                        for (int64_t x = 0; x < 3 * c; x++)
-                            H_F32(&r.qkv)[(n * t + j) * 3 * c + x] = x % 3 ? values[v] : values[v] * 0.5f + (float)x;
-                    assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
-                    check_seen(s, &r, out, lse, j);
-                    memcpy(r.qkv.data, saved, tensor_bytes(&r.qkv));
-                }
-            h.arena.used = mark;
+static void run_both(struct harness *h, const struct run *r, const struct size *s)
+{
+    assert_int_equal(op_attn(&h->dev, &r->out, &r->lse, &r->qkv, &s->a), 0);
+    assert_int_equal(op_attn_grad(&h->dev, &r->dqkv, &r->dout, &r->out, &r->lse, &r->qkv, &s->a), 0);
+}
+
+static void causal(struct harness *hp, const struct size *s, enum dtype type)
+{
+    static const float values[] = {INFINITY, NAN, 3.5f, -1e30f};
+    const int64_t t = positions(&s->a), c = s->a.heads * s->d, step = 1 + t / (h_slow() && (type != DTYPE_F32 || t > 99) ? 2 : 9);
+    const int64_t count = type == DTYPE_F32 ? 4 : 2, each_value = h_slow() ? 1 : count;
+    struct harness h = *hp;
+    struct run r = prepare(&h, s, type);
+    void *out = h_take(&h, tensor_bytes(&r.out)), *dqkv = h_take(&h, tensor_bytes(&r.dqkv));
+    struct tensor lse = as(&h, DTYPE_F32, r.lse), plain = as(&h, DTYPE_F32, r.qkv), saved = as(&h, DTYPE_F32, r.qkv);
+
+    run_both(&h, &r, s);
+    memcpy(lse.data, r.lse.data, tensor_bytes(&lse));
+    memcpy(out, r.out.data, tensor_bytes(&r.out));
+    memcpy(dqkv, r.dqkv.data, tensor_bytes(&r.dqkv));
+    for (int64_t i = 0; i / each_value * step < t; i++) { /* where it is slow, one value a position */
+        int64_t j = i / each_value * step;
+        float value = values[i % count];
+
+        for (int64_t n = 0; n < s->n; n++)
+            for (int64_t x = 0; x < 3 * c; x++)
+                H_F32(&plain)[(n * t + j) * 3 * c + x] = x % 3 ? value : value * 0.5f + (float)x;
+        assert_int_equal(h.dev.ops->copy(h.dev.self, &r.qkv, &plain), 0);
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s->a), 0);
+        check_seen(s, &r, out, H_F32(&lse), j);
+        if (isnan(value)) {
+            assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s->a), 0);
+            check_gradient_seen(s, &r, dqkv, j);
         }
-        h_close(&h);
+        memcpy(plain.data, saved.data, tensor_bytes(&saved));
     }
 }
 
+static void test_causal(void **state)
+{
+    (void)state;
+    each(causal, DTYPE_BF16); /* f16 walks the same way */
+}
+
+/* The last sequences of a tensor, as many as in part. */
+static void assert_tail_equal(const struct tensor *part, const struct tensor *all)
+{
+    size_t size = tensor_bytes(part);
+
+    assert_memory_equal(part->data, (const char *)all->data + tensor_bytes(all) - size, size);
+}
+
+static void copy_tail(const struct tensor *part, const struct tensor *all)
+{
+    memcpy(part->data, (const char *)all->data + tensor_bytes(all) - tensor_bytes(part), tensor_bytes(part));
+}
+
 /* Any number of threads and any batch gives a sequence the same bytes. */
+static void same(struct harness *hp, const struct size *s, enum dtype type)
+{
+    struct harness h = *hp;
+    struct size one = *s;
+    int threads = par_threads();
+
+    one.n = 1;
+    struct run r = prepare(&h, s, type), again[2] = {prepare(&h, s, type), prepare(&h, &one, type)};
+
+    par_set_threads(1);
+    run_both(&h, &r, s);
+    par_set_threads(3);
+    for (int i = 0; i < 2; i++) {
+        copy_tail(&again[i].qkv, &r.qkv);
+        copy_tail(&again[i].dout, &r.dout);
+        run_both(&h, &again[i], i == 0 ? s : &one);
+        assert_tail_equal(&again[i].out, &r.out);
+        assert_tail_equal(&again[i].lse, &r.lse);
+        assert_tail_equal(&again[i].dqkv, &r.dqkv);
+    }
+    par_set_threads(threads);
+}
+
 static void test_threads(void **state)
 {
-    struct size s = {{ATTN_CONV, 21, 7, 6, 3, 3}, 40, 3}, one;
+    static const struct size s = {{ATTN_CONV, 21, 7, 6, 3, 3}, 40, 3};
     struct harness h;
 
     (void)state;
-    one = s;
-    one.n = 1;
     for (int i = 0; h_open(&h, i); i++) {
-        struct run r = prepare(&h, &s), r2 = prepare(&h, &s), r1 = prepare(&h, &one);
-        int64_t t = positions(&s.a), c = s.a.heads * s.d;
-        int threads = par_threads();
-
-        memcpy(r2.qkv.data, r.qkv.data, tensor_bytes(&r.qkv));
-        memcpy(r2.dout.data, r.dout.data, tensor_bytes(&r.dout));
-        memcpy(r1.qkv.data, H_F32(&r.qkv) + t * 3 * c, tensor_bytes(&r1.qkv));
-        memcpy(r1.dout.data, H_F32(&r.dout) + t * c, tensor_bytes(&r1.dout));
-        par_set_threads(1);
-        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s.a), 0);
-        assert_int_equal(op_attn_grad(&h.dev, &r.dqkv, &r.dout, &r.out, &r.lse, &r.qkv, &s.a), 0);
-        par_set_threads(3);
-        assert_int_equal(op_attn(&h.dev, &r2.out, &r2.lse, &r2.qkv, &s.a), 0);
-        assert_int_equal(op_attn_grad(&h.dev, &r2.dqkv, &r2.dout, &r2.out, &r2.lse, &r2.qkv, &s.a), 0);
-        assert_int_equal(op_attn(&h.dev, &r1.out, &r1.lse, &r1.qkv, &one.a), 0);
-        assert_int_equal(op_attn_grad(&h.dev, &r1.dqkv, &r1.dout, &r1.out, &r1.lse, &r1.qkv, &one.a), 0);
-        par_set_threads(threads);
-        assert_memory_equal(r.out.data, r2.out.data, tensor_bytes(&r.out));
-        assert_memory_equal(r.lse.data, r2.lse.data, tensor_bytes(&r.lse));
-        assert_memory_equal(r.dqkv.data, r2.dqkv.data, tensor_bytes(&r.dqkv));
-        assert_memory_equal(r1.out.data, H_F32(&r.out) + t * c, tensor_bytes(&r1.out));
-        assert_memory_equal(r1.dqkv.data, H_F32(&r.dqkv) + t * 3 * c, tensor_bytes(&r1.dqkv));
+        for (int type = DTYPE_F32; type <= DTYPE_F16; type++)
+            if (device_stores(&h.dev, (enum dtype)type))
+                same(&h, &s, (enum dtype)type);
         h_close(&h);
     }
 }
@@ -342,7 +420,7 @@ static void test_refused(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        struct run r = prepare(&h, &s);
+        struct run r = prepare(&h, &s, DTYPE_F32);
         struct attn a = s.a;
 
         a.heads = 3;
@@ -358,6 +436,9 @@ static void test_refused(void **state)
         assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &a), ERR_ARG);
         assert_int_equal(op_attn(&h.dev, &r.qkv, &r.lse, &r.qkv, &s.a), ERR_ARG);
         assert_int_equal(op_attn_grad(&h.dev, &r.dout, &r.dout, &r.out, &r.lse, &r.qkv, &s.a), ERR_ARG);
+        r.out.type = DTYPE_BF16;
+        assert_int_equal(op_attn(&h.dev, &r.out, &r.lse, &r.qkv, &s.a),
+                         device_stores(&h.dev, DTYPE_BF16) ? ERR_ARG : ERR_UNSUPPORTED);
         h_close(&h);
     }
 }

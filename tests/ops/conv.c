@@ -2,8 +2,7 @@
 #include "compute/conv.h"
 
 #include "base/par.h"
-#include "compute/cpu/cpu.h"
-#include "harness.h"
+#include "ways.h"
 
 #define BOUND 2e-6
 
@@ -54,59 +53,84 @@ static float gain_of(int form)
     return form & 1 ? 0.25f : 1.0f;
 }
 
-/* The ways to multiply bf16 that a shape can be tried with: what the device has, and oneDNN's kernels, which any processor
- * with AVX-512 runs, if slowly.  0 is f32; false: no such way. */
-static bool set_way(struct harness *h, int way, const struct shape *s)
-{
-    struct cpu *cpu = h->dev.self;
-    int best;
+/* How a shape is tried: what the factors are rounded to and what the activations are stored as. */
+struct way {
+    enum dtype factors, stored;
+    double bound; /* of 16 bits: two roundings of at most half a last place each, whose mean square is far below it */
+};
 
-    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
-    best = (int)cpu->bf16;
-    cpu->bf16 = (enum cpu_bf16)way;
+/* The number of ways beside f32: on the CPU those to multiply bf16 that the device has, and oneDNN's kernels, which any
+ * processor with AVX-512 runs, if slowly; elsewhere bf16 factors, and activations of the 16-bit types that it stores. */
+static int last_way(struct harness *h, const struct shape *s)
+{
+    int last = ways_last(h);
+
     (void)s;
 #if defined __x86_64__
-    if (best == CPU_BF16_EMULATED && s->k > 1 && __builtin_cpu_supports("avx512bw"))
-        best = CPU_BF16_DOTS;
+    if (ways_of_cpu(h) && last == CPU_BF16_EMULATED && s->k > 1 && __builtin_cpu_supports("avx512bw"))
+        last = CPU_BF16_DOTS;
 #endif
-    return way <= best;
+    if (!ways_of_cpu(h))
+        last += device_stores(&h->dev, DTYPE_BF16) + device_stores(&h->dev, DTYPE_F16);
+    return last;
 }
 
-/* What loses nothing in the device's precision. */
-static struct tensor kept(struct harness *h, struct tensor t)
+static struct way set_way(struct harness *h, int way)
 {
-    for (int64_t i = 0; ((struct cpu *)h->dev.self)->bf16 && i < tensor_elements(&t); i++) {
+    static const struct way ways[] = {{DTYPE_F32, DTYPE_F32, BOUND}, {DTYPE_BF16, DTYPE_F32, BOUND},
+                                      {DTYPE_BF16, DTYPE_BF16, 0x1p-8}, {DTYPE_F16, DTYPE_F16, 0x1p-11}};
+
+    ways_set(h, way);
+    return ways[way > 1 && ways_of_cpu(h) ? 1 : way];
+}
+
+/* What loses nothing in the way's precision. */
+static struct tensor kept(struct tensor t, struct way way)
+{
+    double steps = way.factors == DTYPE_BF16 ? 256 : 2048;
+
+    for (int64_t i = 0; way.factors != DTYPE_F32 && i < tensor_elements(&t); i++) {
         int exponent;
         double mantissa = frexp(H_F32(&t)[i], &exponent);
 
-        H_F32(&t)[i] = (float)ldexp(nearbyint(mantissa * 256) / 256, exponent);
+        H_F32(&t)[i] = (float)ldexp(nearbyint(mantissa * steps) / steps, exponent);
     }
     return t;
 }
 
-static void forward(struct harness *hp, const struct shape *s)
+/* A copy in another type. */
+static struct tensor copy(struct harness *h, struct tensor t, enum dtype type)
+{
+    struct tensor to = h_tensor(h, type, t.rank, t.shape);
+
+    assert_int_equal(h->dev.ops->copy(h->dev.self, &to, &t), 0);
+    assert_int_equal(device_wait(&h->dev), 0);
+    return to;
+}
+
+static void forward(struct harness *hp, const struct shape *s, struct way way)
 {
     struct harness h = *hp;
-    struct tensor x = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->i));
-    struct tensor w = kept(&h, h_random(&h, 1.0f, s->o, s->i, s->k, s->k));
-    struct tensor bias = h_random(&h, 1.0f, s->o), y0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->o), y = y0;
-    int64_t count = tensor_elements(&y);
+    struct tensor x = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->i), way), stored = copy(&h, x, way.stored);
+    struct tensor w = kept(h_random(&h, 1.0f, s->o, s->i, s->k, s->k), way);
+    struct tensor bias = kept(h_random(&h, 1.0f, s->o), way), y0 = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->o), way);
+    int64_t count = tensor_elements(&y0);
     double *sum = h_doubles(&h, NULL, count), *want = h_doubles(&h, NULL, count);
 
-    y.data = h_take(&h, tensor_bytes(&y));
     reference(s, sum, h_doubles(&h, &x, 0), h_doubles(&h, &w, 0), NULL, NULL, NULL);
     for (int form = 0; form < 8; form++) {
         struct conv how = {gain_of(form), form & 2, form & 4};
+        struct tensor y = copy(&h, y0, way.stored);
         bool with_bias = form % 3 != 0;
 
-        memcpy(y.data, y0.data, tensor_bytes(&y));
         for (int64_t j = 0; j < count; j++) {
             want[j] = (double)how.gain * (sum[j] + (with_bias ? H_F32(&bias)[j % s->o] : 0));
             want[j] += how.add ? H_F32(&y0)[j] : 0;
             want[j] = how.relu && want[j] < 0 ? 0 : want[j];
         }
-        assert_int_equal(op_conv(&h.dev, &y, &x, &w, with_bias ? &bias : NULL, how), 0);
-        h_near(h_error(H_F32(&y), want, count), BOUND);
+        assert_int_equal(op_conv(&h.dev, &y, &stored, &w, with_bias ? &bias : NULL, how), 0);
+        y = copy(&h, y, DTYPE_F32);
+        h_near(h_error(H_F32(&y), want, count), way.bound);
     }
 }
 
@@ -117,44 +141,44 @@ static void test_forward(void **state)
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
         for (size_t s = 0; s < SHAPES; s++)
-            for (int way = 0; set_way(&h, way, &shapes[s]); way++)
-                forward(&h, &shapes[s]);
+            for (int way = 0; way <= last_way(&h, &shapes[s]); way++)
+                forward(&h, &shapes[s], set_way(&h, way));
         h_close(&h);
     }
 }
 
-static void input_gradient(struct harness *hp, const struct shape *s)
+static void input_gradient(struct harness *hp, const struct shape *s, struct way way)
 {
     struct harness h = *hp;
-    struct tensor w = kept(&h, h_random(&h, 1.0f, s->o, s->i, s->k, s->k));
-    struct tensor dy = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->o));
-    struct tensor mask = h_random(&h, 1.0f, s->n, s->h, s->w, s->i), dx0 = h_random(&h, 1.0f, s->n, s->h, s->w, s->i);
-    struct tensor dx = dx0;
-    int64_t count = tensor_elements(&dx);
+    struct tensor w = kept(h_random(&h, 1.0f, s->o, s->i, s->k, s->k), way);
+    struct tensor dy = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->o), way), stored = copy(&h, dy, way.stored);
+    struct tensor mask = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->i), way), stored_mask = copy(&h, mask, way.stored);
+    struct tensor dx0 = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->i), way);
+    int64_t count = tensor_elements(&dx0);
     double *sum = h_doubles(&h, NULL, count), *want = h_doubles(&h, NULL, count);
 
-    dx.data = h_take(&h, tensor_bytes(&dx));
     reference(s, NULL, NULL, h_doubles(&h, &w, 0), sum, NULL, h_doubles(&h, &dy, 0));
     for (int form = 0; form < 8; form++) {
         struct conv how = {gain_of(form), form & 2, false};
+        struct tensor dx = copy(&h, dx0, way.stored);
         bool masked = form & 4;
 
-        memcpy(dx.data, dx0.data, tensor_bytes(&dx));
         for (int64_t j = 0; j < count; j++) {
             want[j] = (double)how.gain * sum[j] + (how.add ? H_F32(&dx0)[j] : 0);
             want[j] = masked && H_F32(&mask)[j] <= 0 ? 0 : want[j];
         }
-        assert_int_equal(op_conv_dx(&h.dev, &dx, &dy, &w, masked ? &mask : NULL, how), 0);
-        h_near(h_error(H_F32(&dx), want, count), BOUND);
+        assert_int_equal(op_conv_dx(&h.dev, &dx, &stored, &w, masked ? &stored_mask : NULL, how), 0);
+        dx = copy(&h, dx, DTYPE_F32);
+        h_near(h_error(H_F32(&dx), want, count), way.bound);
     }
 }
 
 /* dw and db are added to what is there, with and without a gain. */
-static void weight_gradient(struct harness *hp, const struct shape *s)
+static void weight_gradient(struct harness *hp, const struct shape *s, struct way way)
 {
     struct harness h = *hp;
-    struct tensor x = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->i));
-    struct tensor dy = kept(&h, h_random(&h, 1.0f, s->n, s->h, s->w, s->o));
+    struct tensor x = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->i), way), stored_x = copy(&h, x, way.stored);
+    struct tensor dy = kept(h_random(&h, 1.0f, s->n, s->h, s->w, s->o), way), stored_dy = copy(&h, dy, way.stored);
     struct tensor dw = h_random(&h, 1.0f, s->o, s->i, s->k, s->k), db = h_random(&h, 1.0f, s->o);
     int64_t weights = tensor_elements(&dw);
     double *sum = h_doubles(&h, NULL, weights), *want = h_doubles(&h, &dw, 0), *bias = h_doubles(&h, &db, 0);
@@ -167,8 +191,8 @@ static void weight_gradient(struct harness *hp, const struct shape *s)
             want[j] += gain * sum[j];
         for (int64_t j = 0; j < tensor_elements(&dy); j++)
             bias[j % s->o] += gain * H_F32(&dy)[j];
-        assert_int_equal(op_conv_dw(&h.dev, &dw, &db, &dy, &x, (struct conv){.gain = gain_of(form)}), 0);
-        h_near(h_error(H_F32(&dw), want, weights), BOUND);
+        assert_int_equal(op_conv_dw(&h.dev, &dw, &db, &stored_dy, &stored_x, (struct conv){.gain = gain_of(form)}), 0);
+        h_near(h_error(H_F32(&dw), want, weights), way.bound);
         h_near(h_error(H_F32(&db), bias, s->o), BOUND);
     }
 }
@@ -180,10 +204,27 @@ static void test_backward(void **state)
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
         for (size_t s = 0; s < SHAPES; s++)
-            for (int way = 0; set_way(&h, way, &shapes[s]); way++) {
-                input_gradient(&h, &shapes[s]);
-                weight_gradient(&h, &shapes[s]);
+            for (int way = 0; way <= last_way(&h, &shapes[s]); way++) {
+                input_gradient(&h, &shapes[s], set_way(&h, way));
+                weight_gradient(&h, &shapes[s], set_way(&h, way));
             }
+        h_close(&h);
+    }
+}
+
+/* A GPU's columns are made in slices of 32 MB.  The CPU has nothing like that. */
+static void test_slices(void **state)
+{
+    const struct shape two = {2, 64, 60, 24, 1, 7};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        if (!ways_of_cpu(&h)) {
+            forward(&h, &two, set_way(&h, 0));
+            input_gradient(&h, &(struct shape){2, 64, 60, 1, 24, 7}, set_way(&h, 0));
+            weight_gradient(&h, &two, set_way(&h, 0));
+        }
         h_close(&h);
     }
 }
@@ -285,14 +326,18 @@ static void test_refuses(void **state)
     assert_int_equal(op_conv(&h.dev, &x, &y, &w, NULL, how), ERR_ARG);
     assert_int_equal(op_conv_dx(&h.dev, &x, &y, &w, &y, how), ERR_ARG);
     assert_int_equal(op_conv_dw(&h.dev, &w, &bias, &y, &x, how), ERR_ARG);
+    x.type = DTYPE_F16;
+    assert_int_equal(op_conv(&h.dev, &y, &x, &w, NULL, how), device_stores(&h.dev, DTYPE_F16) ? ERR_ARG : ERR_UNSUPPORTED);
+    x.type = DTYPE_I32;
+    assert_int_equal(op_conv_dx(&h.dev, &x, &y, &w, NULL, how), ERR_ARG);
     h_close(&h);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward), cmocka_unit_test(test_backward),
-                                       cmocka_unit_test(test_gradient), cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_refuses)};
+                                       cmocka_unit_test(test_slices), cmocka_unit_test(test_gradient),
+                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_refuses)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

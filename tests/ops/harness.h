@@ -5,7 +5,8 @@
  *   {
  *       struct harness h;
  *
- *       for (int i = 0; h_open(&h, i); i++) {          the plain path, then every instruction set of this machine
+ *       for (int i = 0; h_open(&h, i); i++) {          the plain path, then every instruction set of this machine;
+ *                                                      or the one device that ARMCHAIR_TEST_DEVICE names
  *           struct tensor x = h_random(&h, 1.0f, N, C);
  *           ...
  *           h_near(h_error(F32(&y), ref, count), 1e-6);
@@ -32,6 +33,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "compute/backend.h"
 #include "compute/device.h"
 
 #define H_SPACE ((size_t)64 << 20) /* bytes for a test's tensors; untouched pages cost nothing */
@@ -47,14 +49,28 @@ struct harness {
     uint64_t draws;    /* tensors drawn: the step of the next one */
 };
 
+/* Where the device is emulated (tests/emulator): smaller samples then. */
+static inline bool h_slow(void)
+{
+    return getenv("ARMCHAIR_TEST_SLOW") != NULL;
+}
+
 /* The i-th device of this machine; false after the last. */
 static inline bool h_open(struct harness *h, int i)
 {
-    static const char *const devices[] = {"cpu:plain", "cpu:v3", "cpu:v4"};
+    const char *devices[] = {"cpu:plain", "cpu:v3", "cpu:v4"}, *only = getenv("ARMCHAIR_TEST_DEVICE");
     int n = (int)(sizeof devices / sizeof *devices), rc = -1;
 
+    if (only) {
+        setenv("CUDA_LAUNCH_BLOCKING", "1", 0); /* tests read what an operation wrote without waiting */
+        devices[0] = only;
+        n = 1;
+    }
+
     for (int at = 0; at < n; at++) {
-        if ((rc = device_open(&h->dev, devices[at])) != 0)
+        if ((rc = device_open(&h->dev, devices[at])) != 0 && only)
+            fail_msg("%s", err_text());
+        if (rc != 0)
             continue; /* this build or processor lacks it */
         h->name = devices[at];
         if (i-- == 0)
@@ -65,13 +81,14 @@ static inline bool h_open(struct harness *h, int i)
     if (rc != 0)
         return false;
     h->draws = 0;
-    assert_int_equal(device_arena_init(&h->dev, &h->arena, H_SPACE), 0);
+    h->arena = (struct arena){.size = H_SPACE};
+    assert_int_equal(h->dev.ops->alloc_shared(h->dev.self, (void **)&h->arena.base, H_SPACE), 0);
     return true;
 }
 
 static inline void h_close(struct harness *h)
 {
-    device_arena_fini(&h->dev, &h->arena);
+    h->dev.ops->dealloc_shared(h->dev.self, h->arena.base, H_SPACE);
     device_close(&h->dev);
 }
 

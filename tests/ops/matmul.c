@@ -2,28 +2,9 @@
 #include "compute/matmul.h"
 
 #include "base/par.h"
-#include "compute/cpu/cpu.h"
-#include "harness.h"
+#include "ways.h"
 
 #define BOUND 2e-6 /* f32 sums of up to a few hundred products, and of thousands of rows */
-
-/* Products of bf16 factors in each way that the device has; the best way's number, all below it exist too. */
-static int bf16_ways(struct harness *h)
-{
-    struct cpu *cpu = h->dev.self;
-    int best;
-
-    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
-    best = (int)cpu->bf16;
-    assert_int_equal(device_precision(&h->dev, PRECISION_F32), 0);
-    assert_int_equal(cpu->bf16, CPU_BF16_NONE);
-    return best;
-}
-
-static void set_way(struct harness *h, int way)
-{
-    ((struct cpu *)h->dev.self)->bf16 = (enum cpu_bf16)way;
-}
 
 /* Eight bits of mantissa, ties to even. */
 static void to_bf16(struct tensor *t)
@@ -61,9 +42,9 @@ static void one(struct harness *hp, const int64_t *size, struct matmul how, bool
     struct tensor b = h_random(&h, 1.0f, how.tb ? n : k, how.tb ? k : n);
     double *want = h_doubles(&h, &y, 0);
 
-    set_way(&h, way);
+    ways_set(&h, way);
     assert_int_equal(op_matmul(&h.dev, &y, &a, &b, with_bias ? &bias : NULL, how), 0);
-    if (way != CPU_BF16_NONE) {
+    if (way) {
         to_bf16(&a);
         to_bf16(&b);
     }
@@ -77,9 +58,9 @@ static void test_forms(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        int ways = bf16_ways(&h);
+        int ways = ways_last(&h);
 
-        for (int way = CPU_BF16_NONE; way <= ways; way++)
+        for (int way = 0; way <= ways; way++)
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
                 for (int form = 0; form < 16; form++)
                     one(&h, sizes[s], (struct matmul){.ta = form & 1, .tb = form & 2, .add = form & 4}, form & 8, way);
@@ -101,11 +82,11 @@ static void one_end(struct harness *hp, const int64_t *size, int form, int way)
     double *want_sums = h_doubles(&h, &sums, 0);
     const float *left = how[form].ta ? H_F32(&across) : H_F32(&a);
 
-    set_way(&h, way);
+    ways_set(&h, way);
     assert_int_equal(op_matmul(&h.dev, &y, how[form].ta ? &across : &a, &b, &bias, how[form]), 0);
     for (int64_t i = 0; i < m * k; i++)
         want_sums[i % m] += how[form].row_sums ? left[i] : 0;
-    if (way != CPU_BF16_NONE) {
+    if (way) {
         to_bf16(&a);
         to_bf16(&across);
         to_bf16(&b);
@@ -131,9 +112,9 @@ static void test_ends(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        int ways = bf16_ways(&h);
+        int ways = ways_last(&h);
 
-        for (int way = CPU_BF16_NONE; way <= ways; way++)
+        for (int way = 0; way <= ways; way++)
             for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
                 for (int form = 0; form < 5; form++)
                     one_end(&h, sizes[s], form, way);
@@ -215,7 +196,7 @@ static void test_threads(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        int ways = bf16_ways(&h);
+        int ways = ways_last(&h);
 
         for (int s = 0; s < 4 * (1 + ways); s++) {
             int64_t m = shapes[s / 2 % 2][0], n = shapes[s / 2 % 2][1], k = shapes[s / 2 % 2][2];
@@ -224,7 +205,7 @@ static void test_threads(void **state)
             struct tensor b = how.tb ? h_random(&h, 1.0f, n, k) : h_random(&h, 1.0f, k, n);
             struct tensor y[2] = {h_zeros(&h, m, n), h_zeros(&h, m, n)};
 
-            set_way(&h, s / 4);
+            ways_set(&h, s / 4);
             for (int t = 0; t < 2; t++) {
                 par_set_threads(1 + 2 * t);
                 assert_int_equal(op_matmul(&h.dev, &y[t], &a, &b, NULL, how), 0);

@@ -2,8 +2,7 @@
 #include "compute/sample.h"
 
 #include "base/par.h"
-#include "compute/cpu/cpu.h"
-#include "harness.h"
+#include "ways.h"
 
 /* --- thin products --- */
 
@@ -20,20 +19,18 @@ static void *pack(struct harness *h, const struct tensor *w)
 }
 
 /* What weights and rows are rounded to: f32, then bf16 in each way that the device has, then int8. */
-static bool set_kind(struct harness *h, int kind)
-{
-    struct cpu *cpu = h->dev.self;
-    int ways;
+enum kind { KIND_F32, KIND_BF16, KIND_INT8 };
 
-    assert_int_equal(device_precision(&h->dev, PRECISION_BF16), 0);
-    ways = (int)cpu->bf16;
-    if (kind > ways) {
+static bool set_kind(struct harness *h, int number, enum kind *kind)
+{
+    int last = ways_last(h);
+
+    *kind = number > last ? KIND_INT8 : number ? KIND_BF16 : KIND_F32;
+    if (*kind == KIND_INT8)
         assert_int_equal(device_precision(&h->dev, PRECISION_INT8), 0);
-        assert_int_equal(cpu->bf16, CPU_BF16_NONE);
-    } else {
-        cpu->bf16 = (enum cpu_bf16)kind;
-    }
-    return kind <= ways + 1;
+    else
+        ways_set(h, number);
+    return number <= last + 1;
 }
 
 /* The largest integer of a row: no sum of products passes 31 bits. */
@@ -55,7 +52,7 @@ static void make_whole(struct tensor *x, struct tensor *w, int64_t k, double top
         H_F32(w)[i] = unit_w * (i % k == i / k % k ? -127 : nearbyintf(126 * sinf(H_F32(w)[i])));
 }
 
-static void one_product(struct harness *hp, const int64_t *size, struct thin how, bool with_bias)
+static void one_product(struct harness *hp, const int64_t *size, struct thin how, bool with_bias, enum kind kind)
 {
     struct harness h = *hp;
     int64_t m = size[0], n = size[1], k = size[2];
@@ -63,8 +60,8 @@ static void one_product(struct harness *hp, const int64_t *size, struct thin how
     struct tensor y = h_random(&h, 1.0f, m, n);
     double *want;
 
-    if (((struct cpu *)h.dev.self)->bf16 || ((struct cpu *)h.dev.self)->int8)
-        make_whole(&x, &w, k, ((struct cpu *)h.dev.self)->int8 ? largest(k) : 256);
+    if (kind != KIND_F32)
+        make_whole(&x, &w, k, kind == KIND_INT8 ? largest(k) : 256);
     want = h_doubles(&h, &y, 0);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
@@ -86,10 +83,12 @@ static void test_thin(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (int kind = 0; set_kind(&h, kind); kind++)
+        enum kind kind;
+
+        for (int number = 0; set_kind(&h, number, &kind); number++)
             for (int s = 0; s < PRODUCTS; s++)
                 for (int form = 0; form < 8; form++)
-                    one_product(&h, products[s], (struct thin){.gelu = form & 1, .add = form & 2}, form & 4);
+                    one_product(&h, products[s], (struct thin){.gelu = form & 1, .add = form & 2}, form & 4, kind);
         h_close(&h);
     }
 }
@@ -146,7 +145,9 @@ static void test_thin_rows(void **state)
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        for (int kind = 0; set_kind(&h, kind); kind++) {
+        enum kind kind;
+
+        for (int number = 0; set_kind(&h, number, &kind); number++) {
             int64_t m = 29, n = 131, k = 67;
             struct tensor x = h_random(&h, 1.0f, m, k), w = h_random(&h, 1.0f, n, k), bias = h_random(&h, 1.0f, n);
             struct tensor y = h_random(&h, 1.0f, m, n), again = h_zeros(&h, m, n);
@@ -228,6 +229,7 @@ static void walk(struct harness *h, const struct size *s, const struct whole *w,
     int64_t t = s->a.text + s->a.h * s->a.w, c = s->a.heads * s->d;
     struct attn_cache cache = cache_make(h, s, w);
     struct tensor row = h_zeros(h, count, 3 * c), y = h_zeros(h, count, c), caption = h_indices(h, count);
+    struct tensor at = h_indices(h, 1);
 
     for (int64_t m = 0; m < count; m++)
         H_I32(&caption)[m] = H_I32(&w->caption)[first + m];
@@ -235,7 +237,8 @@ static void walk(struct harness *h, const struct size *s, const struct whole *w,
         for (int64_t m = 0; m < count; m++)
             memcpy(H_F32(&row) + m * 3 * c, H_F32(&w->qkv) + ((first + m) * t + s->a.text + position) * 3 * c,
                    (size_t)(3 * c) * sizeof(float));
-        assert_int_equal(op_attn_cache(&h->dev, &y, &cache, &row, &caption, &s->a, position), 0);
+        H_I32(&at)[0] = (int32_t)position;
+        assert_int_equal(op_attn_cache(&h->dev, &y, &cache, &row, &caption, &at, &s->a), 0);
         for (int64_t m = 0; m < count; m++)
             memcpy(out + ((first + m) * t + s->a.text + position) * c, H_F32(&y) + m * c, (size_t)c * sizeof(float));
     }
@@ -322,12 +325,31 @@ static int64_t reference_choice(const double *share, int64_t n, uint64_t step, u
     return n - 1;
 }
 
+/* Draw token[m] at (step[m], slot). */
+static void choose(struct harness *h, const struct tensor *token, const struct tensor *logits, const uint64_t *step,
+                   int64_t slot, const struct choose *how)
+{
+    struct tensor codes = h_indices(h, logits->shape[0], slot + 2), steps = h_indices(h, logits->shape[0], 2);
+    struct tensor position = h_indices(h, 1);
+
+    H_I32(&position)[0] = (int32_t)slot;
+    for (int64_t m = 0; m < logits->shape[0]; m++) {
+        H_I32(&steps)[2 * m] = (int32_t)(uint32_t)step[m];
+        H_I32(&steps)[2 * m + 1] = (int32_t)(uint32_t)(step[m] >> 32);
+    }
+    assert_int_equal(op_choose(&h->dev, &codes, logits, &steps, &position, how), 0);
+    for (int64_t m = 0; m < logits->shape[0]; m++) {
+        H_I32(token)[m] = H_I32(&codes)[m * (slot + 2) + slot];
+        assert_int_equal(H_I32(&codes)[m * (slot + 2) + slot + 1], 0);
+    }
+}
+
 static void test_choose(void **state)
 {
-    static const struct choose ways[] = {{1.0f, 0, 1.0f, {0, 0}, 3},    {0.7f, 0, 1.0f, {0, 0}, 9},
-                                         {1.0f, 5, 1.0f, {0, 0}, 1},    {1.3f, 0, 0.6f, {0, 0}, 2},
-                                         {1.0f, 40, 0.9f, {0, 0}, 8},   {2.0f, 1, 1.0f, {0, 0}, 4},
-                                         {1.0f, 0, 1e-6f, {0, 0}, 4},   {1.0f, 100000, 0.999f, {0, 0}, 4}};
+    static const struct choose ways[] = {{1.0f, 0, 1.0f, {0, 0}},   {0.7f, 0, 1.0f, {0, 0}}, {1.0f, 5, 1.0f, {0, 0}},
+                                         {1.3f, 0, 0.6f, {0, 0}},   {1.0f, 40, 0.9f, {0, 0}}, {2.0f, 1, 1.0f, {0, 0}},
+                                         {1.0f, 0, 1e-6f, {0, 0}},  {1.0f, 100000, 0.999f, {0, 0}}};
+    static const int64_t slots[] = {3, 9, 1, 2, 8, 4, 4, 4};
     static const int64_t vocab[] = {1, 2, 17, 64, 130, 1031};
     enum { ROWS = 40 };
     struct harness h;
@@ -347,10 +369,10 @@ static void test_choose(void **state)
                     step[m] = rng_hash(&m, sizeof m);
                 for (int64_t k = 0; k < ROWS * n; k++) /* quantised: many ties */
                     H_F32(&logits)[k] = v % 2 ? roundf(H_F32(&logits)[k] * 4) / 4 : H_F32(&logits)[k];
-                assert_int_equal(op_choose(&h.dev, &token, &logits, step, &how), 0);
+                choose(&h, &token, &logits, step, slots[way], &how);
                 for (int64_t m = 0; m < ROWS; m++) {
                     reference_shares(share, H_F32(&logits) + m * n, n, &how);
-                    assert_int_equal(H_I32(&token)[m], reference_choice(share, n, step[m], how.slot));
+                    assert_int_equal(H_I32(&token)[m], reference_choice(share, n, step[m], (uint64_t)slots[way]));
                 }
             }
         h_close(&h);
@@ -360,7 +382,7 @@ static void test_choose(void **state)
 /* Temperature 0: the first of the largest.  Forbidden tokens (-inf) are never drawn. */
 static void test_choose_limits(void **state)
 {
-    struct choose how = {0.0f, 0, 1.0f, rng, 0};
+    struct choose how = {0.0f, 0, 1.0f, rng};
     struct harness h;
 
     (void)state;
@@ -371,62 +393,92 @@ static void test_choose_limits(void **state)
 
         how.temperature = 0.0f;
         x[11] = x[23] = 50.0f;
-        assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), 0);
+        choose(&h, &token, &logits, &step, 0, &how);
         assert_int_equal(H_I32(&token)[0], 11);
         how.temperature = 1e30f; /* all alike */
         for (int k = 0; k < 37; k++)
             x[k] = k == 5 || k == 36 ? 1.0f : -INFINITY;
         for (; step < 50; step++) {
-            assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), 0);
+            choose(&h, &token, &logits, &step, 0, &how);
             assert_true(H_I32(&token)[0] == 5 || H_I32(&token)[0] == 36);
         }
         how.top_k = 1; /* logits one bit apart still differ, on both sides of an even one */
         for (int bit = 0; bit < 2; bit++) {
             x[5] = bit ? nextafterf(1.0f, 2.0f) : 1.0f;
             x[36] = nextafterf(x[5], 2.0f);
-            assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), 0);
+            choose(&h, &token, &logits, &step, 0, &how);
             assert_int_equal(H_I32(&token)[0], 36);
         }
         x[7] = NAN;
-        assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), ERR_ARG);
+        choose(&h, &token, &logits, &step, 0, &how);
+        assert_int_equal(H_I32(&token)[0], -1);
         x[7] = INFINITY;
-        assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), ERR_ARG);
+        choose(&h, &token, &logits, &step, 0, &how);
+        assert_int_equal(H_I32(&token)[0], -1);
         for (int k = 0; k < 37; k++)
             x[k] = -INFINITY;
-        assert_int_equal(op_choose(&h.dev, &token, &logits, &step, &how), ERR_ARG);
+        choose(&h, &token, &logits, &step, 0, &how);
+        assert_int_equal(H_I32(&token)[0], -1);
         h_close(&h);
     }
 }
 
-/* Draws follow the shares: a chi-square over 20000 draws from 8 tokens. */
+/* Draws follow the shares: a chi-square over many draws from 8 tokens. */
 static void test_choose_shares(void **state)
 {
-    enum { DRAWS = 20000, TOKENS = 8 };
-    struct choose how = {0.8f, 7, 0.95f, rng, 77};
+    enum { TOKENS = 8 };
+    struct choose how = {0.8f, 7, 0.95f, rng};
     struct harness h;
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        struct tensor logits = h_random(&h, 1.0f, 1, TOKENS), all = h_zeros(&h, DRAWS, TOKENS), token = h_indices(&h, DRAWS);
-        uint64_t *step = h_take(&h, DRAWS * sizeof *step);
+        int64_t draws = h_slow() ? 1000 : 20000;
+        struct tensor logits = h_random(&h, 1.0f, 1, TOKENS), all = h_zeros(&h, draws, TOKENS), token = h_indices(&h, draws);
+        uint64_t *step = h_take(&h, (size_t)draws * sizeof *step);
         double share[TOKENS], chi = 0;
         int seen[TOKENS] = {0};
 
-        for (int64_t m = 0; m < DRAWS; m++) {
+        for (int64_t m = 0; m < draws; m++) {
             memcpy(H_F32(&all) + m * TOKENS, logits.data, sizeof(float) * TOKENS);
             step[m] = (uint64_t)m;
         }
         reference_shares(share, H_F32(&logits), TOKENS, &how);
-        assert_int_equal(op_choose(&h.dev, &token, &all, step, &how), 0);
-        for (int64_t m = 0; m < DRAWS; m++)
+        choose(&h, &token, &all, step, 77, &how);
+        for (int64_t m = 0; m < draws; m++)
             seen[H_I32(&token)[m]]++;
         for (int k = 0; k < TOKENS; k++) {
             if (share[k] == 0)
                 assert_int_equal(seen[k], 0);
             else
-                chi += pow(seen[k] - DRAWS * share[k], 2) / (DRAWS * share[k]);
+                chi += pow(seen[k] - (double)draws * share[k], 2) / ((double)draws * share[k]);
         }
         assert_true(chi < 24.3); /* 7 degrees of freedom: one seed in a thousand exceeds it; ours is fixed */
+        h_close(&h);
+    }
+}
+
+static void test_next(void **state)
+{
+    enum { ROWS = 3, SLOTS = 6, WIDTH = 2 };
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct tensor codes = h_indices(&h, ROWS, SLOTS), position = h_indices(&h, 1), slot = h_indices(&h, 4, ROWS);
+
+        for (int32_t k = 0; k < ROWS * SLOTS; k++)
+            H_I32(&codes)[k] = 100 + k;
+        H_I32(&position)[0] = -1;
+        for (int32_t now = 0; now < SLOTS; now++) {
+            assert_int_equal(op_next(&h.dev, &position, &slot, &codes, WIDTH), 0);
+            assert_int_equal(H_I32(&position)[0], now);
+            for (int m = 0; m < ROWS; m++) {
+                assert_int_equal(H_I32(&slot)[m], now ? 100 + m * SLOTS + now - 1 : -1);
+                assert_int_equal(H_I32(&slot)[ROWS + m], now ? -1 : 0);
+                assert_int_equal(H_I32(&slot)[2 * ROWS + m], now / WIDTH);
+                assert_int_equal(H_I32(&slot)[3 * ROWS + m], now % WIDTH);
+            }
+        }
         h_close(&h);
     }
 }
@@ -434,23 +486,25 @@ static void test_choose_shares(void **state)
 static void test_refused(void **state)
 {
     struct attn a = {ATTN_ROW, 4, 3, 3, 1, 2};
-    struct choose how = {1.0f, 0, 1.0f, rng, 0};
+    struct choose how = {1.0f, 0, 1.0f, rng};
     struct harness h;
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
         struct tensor x = h_zeros(&h, 3, 16), y = h_zeros(&h, 4, 16), qkv = h_zeros(&h, 3, 48), caption = h_indices(&h, 3);
+        struct tensor codes = h_indices(&h, 3, 5), step = h_indices(&h, 3, 2), at = h_indices(&h, 1), slot = h_indices(&h, 4, 3);
         struct attn_cache c;
-        uint64_t step[3] = {0};
 
         attn_cache_place(&c, h_take(&h, attn_cache_size(&a, 8, 1, 2)), &a, 8, 1, 2);
         assert_int_equal(op_thin(&h.dev, &y, &x, x.data, NULL, (struct thin){0}), ERR_ARG);
         assert_int_equal(op_thin(&h.dev, &x, &x, x.data, &x, (struct thin){0}), ERR_ARG);
         assert_int_equal(op_cache_text(&h.dev, &c, &qkv, &a, 0), ERR_ARG); /* three rows, not four */
-        assert_int_equal(op_attn_cache(&h.dev, &x, &c, &qkv, &caption, &a, 0), ERR_ARG); /* room for two */
-        assert_int_equal(op_choose(&h.dev, &x, &x, step, &how), ERR_ARG);
+        assert_int_equal(op_attn_cache(&h.dev, &x, &c, &qkv, &caption, &at, &a), ERR_ARG); /* room for two */
+        assert_int_equal(op_choose(&h.dev, &x, &x, &step, &at, &how), ERR_ARG);
+        assert_int_equal(op_next(&h.dev, &at, &slot, &codes, 0), ERR_ARG);
+        assert_int_equal(op_next(&h.dev, &at, &caption, &codes, 2), ERR_ARG);
         how.temperature = -1.0f;
-        assert_int_equal(op_choose(&h.dev, &caption, &x, step, &how), ERR_ARG);
+        assert_int_equal(op_choose(&h.dev, &codes, &x, &step, &at, &how), ERR_ARG);
         how.temperature = 1.0f;
         h_close(&h);
     }
@@ -461,7 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_thin),       cmocka_unit_test(test_thin_int8), cmocka_unit_test(test_thin_rows),     cmocka_unit_test(test_cache),
         cmocka_unit_test(test_cache_size), cmocka_unit_test(test_choose),        cmocka_unit_test(test_choose_limits),
-        cmocka_unit_test(test_choose_shares), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_choose_shares), cmocka_unit_test(test_next),          cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,10 +64,10 @@ static double block_squares(const float *x, int64_t n)
     return sum;
 }
 
-int cpu_sum_squares(void *self, double *sum, tensor_in x)
+static int add_squares(struct cpu *cpu, double *sum, tensor_in x)
 {
     int64_t n = tensor_elements(x), blocks = (n + PAR_BLOCK - 1) / PAR_BLOCK;
-    double *part = cpu_scratch(self, (size_t)blocks * sizeof *part);
+    double *part = cpu_scratch(cpu, (size_t)blocks * sizeof *part);
 
     if (part == NULL)
         return ERR_NOMEM;
@@ -80,6 +80,16 @@ int cpu_sum_squares(void *self, double *sum, tensor_in x)
     for (int64_t block = 0; block < blocks; block++)
         *sum += part[block];
     return 0;
+}
+
+int cpu_sum_squares(void *self, double *sum, tensor_in x, int64_t count)
+{
+    int rc = 0;
+
+    *sum = 0.0;
+    for (int64_t i = 0; rc == 0 && i < count; i++)
+        rc = add_squares(self, sum, &x[i]);
+    return rc;
 }
 
 int cpu_average(void *self, tensor_in average, tensor_in p, float decay)

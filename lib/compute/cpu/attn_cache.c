@@ -192,18 +192,21 @@ static void attend(float *out, const float *q, const struct attn_cache *c, const
 }
 
 int cpu_attn_cache(void *self, tensor_in out, const struct attn_cache *c, tensor_in qkv, tensor_in caption,
-                   const struct attn *a, int64_t position)
+                   tensor_in position, const struct attn *a)
 {
     int64_t rows = out->shape[0], width = out->shape[1], d = width / a->heads, pairs = rows * a->heads;
-    int64_t text_part = panels(a->text) * KEYS * d, image_part = panels(c->keys) * KEYS * d, slot = slot_of(c, a, position);
+    int64_t text_part = panels(a->text) * KEYS * d, image_part = panels(c->keys) * KEYS * d, now = I32(position)[0], slot;
     int64_t most = panels(c->keys) * KEYS, room = panels(a->text) * KEYS + most;
     float *scratch = cpu_scratch(self, (size_t)(pairs * room + most) * sizeof *scratch);
     struct seen seen;
 
     if (scratch == NULL)
         return ERR_NOMEM;
+    if (now < 0 || now >= a->h * a->w)
+        return err_set(ERR_ARG, "cached attention: no place for position %lld", (long long)now);
+    slot = slot_of(c, a, now);
     seen.bias = scratch + pairs * room;
-    find_seen(&seen, c, a, position);
+    find_seen(&seen, c, a, now);
 #pragma omp parallel for schedule(static)
     for (int64_t pair = 0; pair < pairs; pair++) {
         int64_t head = pair / rows, m = pair % rows, image_at = (m * a->heads + head) * image_part;

@@ -181,9 +181,8 @@ static bool usable(const float *logit, int64_t n)
 }
 
 /* memory: 5n floats. */
-static int64_t choose(const float *logit, float *memory, int64_t n, float top, uint64_t step, const struct choose *how)
+static int64_t choose(const float *logit, float *memory, int64_t n, float top, struct rng4 r, const struct choose *how)
 {
-    struct rng4 r = rng_draw(how->rng, step, how->slot);
     double u = ((double)((uint64_t)r.v[0] << 21 | r.v[1] >> 11) + 0.5) * 0x1p-53;
     float *weight = memory, *lists = memory + n;
 
@@ -202,24 +201,42 @@ static int64_t choose(const float *logit, float *memory, int64_t n, float top, u
     return find(weight, n, u * sum_of(weight, n));
 }
 
-int cpu_choose(void *self, tensor_in token, tensor_in logits, const uint64_t *step, const struct choose *how)
+int cpu_choose(void *self, tensor_in codes, tensor_in logits, tensor_in step, tensor_in position, const struct choose *how)
 {
-    int64_t rows = logits->shape[0], n = logits->shape[1], bad = -1;
+    int64_t rows = logits->shape[0], n = logits->shape[1], slots = codes->shape[1], now = I32(position)[0];
+    const uint32_t *address = step->data;
     float *memory = cpu_scratch(self, (size_t)(par_threads() * 5 * n) * sizeof *memory);
 
     if (memory == NULL)
         return ERR_NOMEM;
-#pragma omp parallel for schedule(static) reduction(max : bad) if (rows > 1)
+    if (now < 0 || now >= slots)
+        return err_set(ERR_ARG, "choice: no place for position %lld", (long long)now);
+#pragma omp parallel for schedule(static) if (rows > 1)
     for (int64_t m = 0; m < rows; m++) {
         const float *logit = F32(logits) + m * n;
         float top = vec_largest_of(logit, n);
 
-        if (usable(logit, n) && top > -INFINITY)
-            I32(token)[m] = (int32_t)choose(logit, memory + omp_get_thread_num() * 5 * n, n, top, step[m], how);
-        else
-            bad = m;
+        struct rng4 r = rng_draw(how->rng, (uint64_t)address[2 * m + 1] << 32 | address[2 * m], (uint64_t)now);
+
+        I32(codes)[m * slots + now] = usable(logit, n) && top > -INFINITY
+                                          ? (int32_t)choose(logit, memory + omp_get_thread_num() * 5 * n, n, top, r, how)
+                                          : -1;
     }
-    if (bad >= 0)
-        return err_set(ERR_ARG, "choice: logits of row %lld are not numbers", (long long)bad);
+    return 0;
+}
+
+int cpu_next(void *self, tensor_in position, tensor_in slot, tensor_in codes, int64_t width)
+{
+    int64_t rows = codes->shape[0], slots = codes->shape[1], now = ++I32(position)[0];
+
+    (void)self;
+    if (now < 0 || now >= slots)
+        return err_set(ERR_ARG, "next: no place for position %lld", (long long)now);
+    for (int64_t m = 0; m < rows; m++) {
+        I32(slot)[m] = now > 0 ? I32(codes)[m * slots + now - 1] : -1;
+        I32(slot)[rows + m] = now > 0 ? -1 : 0;
+        I32(slot)[2 * rows + m] = (int32_t)(now / width);
+        I32(slot)[3 * rows + m] = (int32_t)(now % width);
+    }
     return 0;
 }

@@ -8,11 +8,12 @@
 #include "compute/cpu/dnnl.h"
 #include "compute/cpu/gemm.h"
 
-static int cpu_open(void **self)
+static int cpu_open(void **self, int index)
 {
     struct cpu *cpu = calloc(1, sizeof *cpu);
     int rc;
 
+    (void)index;
     *self = NULL;
     if (!cpu)
         return err_set(ERR_NOMEM, "no memory for a device");
@@ -46,6 +47,12 @@ static bool cpu_fast(void *self, enum precision p)
 {
     (void)self;
     return p != PRECISION_BF16 || cpu_bf16_best() != CPU_BF16_EMULATED;
+}
+
+static bool cpu_stores(void *self, enum dtype type)
+{
+    (void)self;
+    return type == DTYPE_F32 || type == DTYPE_I32;
 }
 
 /* An arena's block is what the device hands out. */
@@ -89,6 +96,16 @@ static int cpu_wait(void *self)
     return 0;
 }
 
+static int cpu_repeat(void *self, int64_t times, int (*step)(void *arg), void *arg)
+{
+    int rc = 0;
+
+    (void)self;
+    for (int64_t i = 0; rc == 0 && i < times; i++)
+        rc = step(arg);
+    return rc;
+}
+
 void *cpu_scratch(struct cpu *cpu, size_t size)
 {
     size_t rounded;
@@ -110,12 +127,16 @@ const struct backend backend_cpu = {
     .close = cpu_close,
     .precision = cpu_precision,
     .fast = cpu_fast,
+    .stores = cpu_stores,
     .alloc = cpu_alloc,
     .dealloc = cpu_dealloc,
+    .alloc_shared = cpu_alloc,
+    .dealloc_shared = cpu_dealloc,
     .upload = cpu_upload,
     .download = cpu_upload,
     .zero = cpu_zero,
     .wait = cpu_wait,
+    .repeat = cpu_repeat,
     .matmul = cpu_matmul,
     .norm = cpu_norm,
     .norm_grad = cpu_norm_grad,
@@ -147,4 +168,5 @@ const struct backend backend_cpu = {
     .cache_text = cpu_cache_text,
     .attn_cache = cpu_attn_cache,
     .choose = cpu_choose,
+    .next = cpu_next,
 };

@@ -53,7 +53,7 @@ int cpu_embed_grad(void *self, tensor_in dtable, tensor_in dy, tensor_in index);
 int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale);
 int cpu_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
 int cpu_adam(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
-int cpu_sum_squares(void *self, double *sum, tensor_in x);
+int cpu_sum_squares(void *self, double *sum, tensor_in x, int64_t count);
 int cpu_average(void *self, tensor_in average, tensor_in p, float decay);
 int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
 int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how);
@@ -70,7 +70,8 @@ int cpu_thin_pack(void *self, void *packed, tensor_in w);
 int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in bias, struct thin how);
 int cpu_cache_text(void *self, const struct attn_cache *c, tensor_in qkv, const struct attn *a, int64_t caption);
 int cpu_attn_cache(void *self, tensor_in out, const struct attn_cache *c, tensor_in qkv, tensor_in caption,
-                   const struct attn *a, int64_t position);
-int cpu_choose(void *self, tensor_in token, tensor_in logits, const uint64_t *step, const struct choose *how);
+                   tensor_in position, const struct attn *a);
+int cpu_choose(void *self, tensor_in codes, tensor_in logits, tensor_in step, tensor_in position, const struct choose *how);
+int cpu_next(void *self, tensor_in position, tensor_in slot, tensor_in codes, int64_t width);
 
 #endif

@@ -56,6 +56,7 @@
 #define cpu_cache_text CPU_NAME(cpu_cache_text)
 #define cpu_attn_cache CPU_NAME(cpu_attn_cache)
 #define cpu_choose CPU_NAME(cpu_choose)
+#define cpu_next CPU_NAME(cpu_next)
 #define cpu_direct_fits CPU_NAME(cpu_direct_fits)
 #define cpu_winograd CPU_NAME(cpu_winograd)
 #define cpu_winograd_dw CPU_NAME(cpu_winograd_dw)
