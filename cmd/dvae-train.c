@@ -188,7 +188,7 @@ static int print_plan(void)
     struct dvae_sizes s;
     struct dvae *d;
     int64_t values = shape.size * shape.size * shape.channels, state;
-    int rc = dvae_create(&d, NULL, &shape, DVAE_LEARN, at_once());
+    int rc = dvae_plan(&d, device_activations_planned(device_name, precision), &shape, DVAE_LEARN, at_once());
 
     if (rc != 0)
         return rc;

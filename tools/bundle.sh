@@ -13,6 +13,8 @@ tests() {
     cp -r "$BUILD/bundle/tests/." "$bundle/tests"
     cp tests/gpu/check.sh "$bundle/tests/gpu"
     cp tests/bench/gpu*.py "$bundle/tests/bench"
+    mkdir -p "$bundle/tests/reference"
+    cp tests/reference/*.safetensors "$bundle/tests/reference"
 }
 
 # Paths of the libraries that the bundle's files ask for, the ones of others included.

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compute/act.h"
 #include "compute/embed.h"
 #include "compute/loss.h"
 
@@ -41,13 +42,14 @@ static int make(struct dvae *d)
     return 0;
 }
 
-static struct dvae *new_dvae(struct device *dev, const struct dvae_config *c, int use, int64_t batch)
+static struct dvae *new_dvae(struct device *dev, enum dtype type, const struct dvae_config *c, int use, int64_t batch)
 {
     struct dvae *d = calloc(1, sizeof *d);
 
     if (d) {
         d->config = *c;
         d->device = dev;
+        d->type = type;
         d->use = use & DVAE_LEARN ? use | DVAE_ENCODER | DVAE_DECODER : use;
         d->batch = batch;
         if (!(d->use & DVAE_DECODER))
@@ -67,20 +69,30 @@ static int check(const struct dvae_config *c, int use, int64_t batch)
     return dvae_config_check(&whole);
 }
 
-int dvae_create(struct dvae **out, struct device *dev, const struct dvae_config *c, int use, int64_t batch)
+static int create(struct dvae **out, struct device *dev, enum dtype type, const struct dvae_config *c, int use, int64_t batch)
 {
     int rc = check(c, use, batch);
 
     *out = NULL;
     if (rc != 0)
         return rc;
-    if (!(*out = new_dvae(dev, c, use, batch)))
+    if (!(*out = new_dvae(dev, type, c, use, batch)))
         return err_set(ERR_NOMEM, "no memory for a dVAE");
     if ((rc = make(*out)) != 0) {
         dvae_free(*out);
         *out = NULL;
     }
     return rc;
+}
+
+int dvae_create(struct dvae **out, struct device *dev, const struct dvae_config *c, int use, int64_t batch)
+{
+    return create(out, dev, device_activations(dev), c, use, batch);
+}
+
+int dvae_plan(struct dvae **out, enum dtype type, const struct dvae_config *c, int use, int64_t batch)
+{
+    return create(out, NULL, type, c, use, batch);
 }
 
 void dvae_free(struct dvae *d)
@@ -98,17 +110,6 @@ void dvae_free(struct dvae *d)
     free(d->name);
     free(d->params.item);
     free(d);
-}
-
-int dvae_measure(struct dvae_sizes *s, const struct dvae_config *c, int use, int64_t batch)
-{
-    struct dvae *d;
-    int rc = dvae_create(&d, NULL, c, use, batch);
-
-    if (rc == 0)
-        *s = d->sizes;
-    dvae_free(d);
-    return rc;
 }
 
 const struct dvae_config *dvae_config_of(const struct dvae *d)
@@ -220,7 +221,10 @@ static int begin(struct dvae *d, const float *pixels, int64_t count, int use)
         return err_set(ERR_ARG, "%" PRId64 " pictures in a batch for %" PRId64, count, d->batch);
     if ((rc = dvae_place(d, count)) != 0)
         return rc;
-    return pixels ? device_upload(d->device, d->pixels.data, pixels, tensor_bytes(&d->pixels)) : 0;
+    if (!pixels || (rc = device_upload(d->device, d->pixels.data, pixels, tensor_bytes(&d->pixels))) != 0)
+        return pixels ? rc : 0;
+    return use & (DVAE_ENCODER | DVAE_LEARN) && d->encoder.in.data != d->pixels.data
+               ? op_copy(d->device, &d->encoder.in, &d->pixels) : 0;
 }
 
 /* Sum of a tensor of one number a position, in order. */
@@ -370,5 +374,7 @@ int dvae_decode(struct dvae *d, float *out, double *nll, const int32_t *codes, c
         if ((rc = op_laplace(d->device, &sums, &y, &target, 0)) != 0 || (rc = sum_of(d, nll, &d->nll)) != 0)
             return rc;
     }
-    return device_download(d->device, out, d->decoder.out.data, tensor_bytes(&d->decoder.out));
+    if (d->wide_out.data != d->decoder.out.data && (rc = op_copy(d->device, &d->wide_out, &d->decoder.out)) != 0)
+        return rc;
+    return device_download(d->device, out, d->wide_out.data, tensor_bytes(&d->wide_out));
 }

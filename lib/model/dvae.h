@@ -72,11 +72,10 @@ struct dvae_sizes {
     size_t host;                            /* bytes on the host */
 };
 
-/* What dvae_create takes for a batch of that many pictures; nothing is allocated. */
-must_check int dvae_measure(struct dvae_sizes *s, const struct dvae_config *c, int use, int64_t batch);
-
 /* use: enum dvae_use together.  Weights are zero until dvae_start or dvae_fill. */
 must_check int dvae_create(struct dvae **d, struct device *dev, const struct dvae_config *c, int use, int64_t batch);
+/* Its sizes and parameters' names alone, without a device's memory.  type: of activations (device_activations_planned). */
+must_check int dvae_plan(struct dvae **d, enum dtype type, const struct dvae_config *c, int use, int64_t batch);
 void dvae_free(struct dvae *d);
 
 const struct dvae_config *dvae_config_of(const struct dvae *d);

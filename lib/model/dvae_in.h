@@ -38,6 +38,9 @@ struct dvae_half {
     struct tensor in, first;  /* the input, and the stream that the first convolution makes of it */
     struct tensor top;        /* relu of the last block's output, in its place */
     struct tensor out;
+    /* The two convolutions around the relaxation, the encoder's last and the decoder's first, stay f32: what they read or
+     * make beside the stream.  Where the stream is f32 too, and at the other ends, these are top and first themselves. */
+    struct tensor wide_top, wide_first;
 };
 
 /* Shared places. */
@@ -52,6 +55,7 @@ struct dvae {
     int use;                    /* enum dvae_use together */
     int64_t batch;              /* most pictures in a call */
     struct device *device;      /* borrowed; NULL: measuring only */
+    enum dtype type;            /* of the stream and the branches: f32, or bf16 where the device stores it at its precision */
     struct dvae_sizes sizes;
     struct param_table params;  /* item is owned */
     char (*name)[DVAE_NAME];           /* owned: names of the parameters */
@@ -61,6 +65,7 @@ struct dvae {
     void *slot[SLOT_COUNT];     /* borrowed from work */
     size_t slot_size[SLOT_COUNT];
     struct tensor pixels, kl, nll, codes, table, dz; /* table [V,init]: columns of the decoder's input with its bias */
+    struct tensor wide_out;     /* the decoder's output in f32 */
     float *host;                /* owned: sums, tables, noise on their way */
     size_t host_size;
     bool table_fresh;

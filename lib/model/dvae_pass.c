@@ -62,19 +62,27 @@ static int block_forward(struct dvae *d, const struct dvae_block *b)
     return conv(d, &b->y, &b->h[2], &b->conv[3], last);
 }
 
+/* A copy in the other's type, where it is not the same place. */
+static int copied(struct dvae *d, const struct tensor *to, const struct tensor *from)
+{
+    return to->data == from->data ? 0 : op_copy(d->device, to, from);
+}
+
 int dvae_forward(struct dvae *d, struct dvae_half *h, bool from_first)
 {
-    int rc = from_first ? 0 : conv(d, &h->first, &h->in, &h->input, plain);
+    int rc = 0;
 
+    if (!from_first && (rc = conv(d, &h->wide_first, &h->in, &h->input, plain)) == 0)
+        rc = copied(d, &h->first, &h->wide_first);
     for (int i = 0; rc == 0 && i < h->count; i++) {
         if (h->block[i].pool)
             rc = op_max_pool(d->device, &h->block[i].x, &h->block[i].full);
         if (rc == 0)
             rc = block_forward(d, &h->block[i]);
     }
-    if (rc == 0)
-        rc = op_relu(d->device, &h->top, &h->top);
-    return rc == 0 ? conv(d, &h->out, &h->top, &h->output, plain) : rc;
+    if (rc != 0 || (rc = op_relu(d->device, &h->top, &h->top)) != 0 || (rc = copied(d, &h->wide_top, &h->top)) != 0)
+        return rc;
+    return conv(d, &h->out, &h->wide_top, &h->output, plain);
 }
 
 static enum dvae_slot other(enum dvae_slot slot)
@@ -111,10 +119,13 @@ static int block_backward(struct dvae *d, const struct dvae_block *b, enum dvae_
 
 int dvae_backward(struct dvae *d, struct dvae_half *h, const struct tensor *dout, const struct tensor *din)
 {
+    bool narrow_top = h->wide_top.data != h->top.data, narrow_first = h->wide_first.data != h->first.data;
     enum dvae_slot at = SLOT_GRAD_A;
-    struct tensor dx = dvae_view(d, at, &h->top), full;
-    int rc = conv_grad(d, &dx, dout, &h->top, &h->output, &h->top, 1);
+    struct tensor dx = dvae_view(d, at, &h->top), full, wide = dvae_view(d, narrow_top ? other(at) : at, &h->wide_top);
+    int rc = conv_grad(d, &wide, dout, &h->wide_top, &h->output, &h->wide_top, 1);
 
+    if (rc == 0)
+        rc = copied(d, &dx, &wide);
     for (int i = h->count - 1; rc == 0 && i >= 0; i--) {
         const struct dvae_block *b = &h->block[i];
 
@@ -127,5 +138,8 @@ int dvae_backward(struct dvae *d, struct dvae_half *h, const struct tensor *dout
         }
     }
     dx = dvae_view(d, at, &h->first);
-    return rc == 0 ? conv_grad(d, din, &dx, &h->in, &h->input, NULL, 1) : rc;
+    wide = dvae_view(d, narrow_first ? other(at) : at, &h->wide_first);
+    if (rc != 0 || (rc = copied(d, &wide, &dx)) != 0)
+        return rc;
+    return conv_grad(d, din, &wide, &h->in, &h->input, NULL, 1);
 }

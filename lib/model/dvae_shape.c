@@ -148,7 +148,7 @@ static void *share(struct plan *p, enum dvae_slot slot, size_t size)
 
 static struct tensor piece(struct plan *p, enum dvae_slot slot, int64_t side, int64_t width)
 {
-    struct tensor t = tensor_f32(NULL, p->n, side, side, width);
+    struct tensor t = tensor_of(p->d->type, NULL, p->n, side, side, width);
     bool own = (p->d->use & DVAE_LEARN) && slot < SLOT_LOW;
 
     t.data = own ? keep(p, tensor_bytes(&t)) : share(p, slot, tensor_bytes(&t));
@@ -204,12 +204,52 @@ static void place_half(struct plan *p, struct dvae_half *h, int64_t side)
     h->top = x;
 }
 
-static struct tensor own(struct plan *p, int64_t side, int64_t width)
+static struct tensor own(struct plan *p, enum dtype type, int64_t side, int64_t width)
 {
-    struct tensor t = tensor_f32(NULL, p->n, side, side, width);
+    struct tensor t = tensor_of(type, NULL, p->n, side, side, width);
 
     t.data = keep(p, tensor_bytes(&t));
     return t;
+}
+
+/* The same place, or one of its own in f32 with room for its gradient. */
+static struct tensor widened(struct plan *p, const struct tensor *t)
+{
+    struct tensor wide;
+
+    if (t->type == DTYPE_F32)
+        return *t;
+    wide = own(p, DTYPE_F32, t->shape[1], t->shape[3]);
+    if (p->d->use & DVAE_LEARN) {
+        share(p, SLOT_GRAD_A, tensor_bytes(&wide));
+        share(p, SLOT_GRAD_B, tensor_bytes(&wide));
+    }
+    return wide;
+}
+
+static void place_encoder(struct plan *p)
+{
+    struct dvae *d = p->d;
+    struct dvae_half *h = &d->encoder;
+
+    h->in = d->type == DTYPE_F32 ? d->pixels : own(p, d->type, d->config.size, d->config.channels);
+    place_half(p, h, d->config.size);
+    h->wide_first = h->first;
+    h->wide_top = widened(p, &h->top);
+    h->out = own(p, DTYPE_F32, dvae_grid(&d->config), d->config.vocab);
+}
+
+static void place_decoder(struct plan *p)
+{
+    struct dvae *d = p->d;
+    struct dvae_half *h = &d->decoder;
+
+    place_half(p, h, dvae_grid(&d->config));
+    h->wide_first = widened(p, &h->first);
+    h->wide_top = h->top;
+    h->out = own(p, d->type, d->config.size, 2 * d->config.channels);
+    d->wide_out = d->type == DTYPE_F32 ? h->out : own(p, DTYPE_F32, d->config.size, 2 * d->config.channels);
+    d->nll = own(p, DTYPE_F32, d->config.size, 1);
 }
 
 static void place_all(struct plan *p)
@@ -218,24 +258,17 @@ static void place_all(struct plan *p)
     const struct dvae_config *c = &d->config;
     int64_t grid = dvae_grid(c);
 
-    d->pixels = own(p, c->size, c->channels);
-    d->codes = own(p, grid, 1);
-    d->codes.type = DTYPE_I32;
-    if (d->use & DVAE_ENCODER) {
-        d->encoder.in = d->pixels;
-        place_half(p, &d->encoder, c->size);
-        d->encoder.out = own(p, grid, c->vocab);
-    }
+    d->pixels = own(p, DTYPE_F32, c->size, c->channels);
+    d->codes = own(p, DTYPE_I32, grid, 1);
+    if (d->use & DVAE_ENCODER)
+        place_encoder(p);
     if (d->use & DVAE_LEARN) {
-        d->decoder.in = own(p, grid, c->vocab);
-        d->dz = own(p, grid, c->vocab);
-        d->kl = own(p, grid, 1);
+        d->decoder.in = own(p, DTYPE_F32, grid, c->vocab);
+        d->dz = own(p, DTYPE_F32, grid, c->vocab);
+        d->kl = own(p, DTYPE_F32, grid, 1);
     }
-    if (d->use & DVAE_DECODER) {
-        place_half(p, &d->decoder, grid);
-        d->decoder.out = own(p, c->size, 2 * c->channels);
-        d->nll = own(p, c->size, 1);
-    }
+    if (d->use & DVAE_DECODER)
+        place_decoder(p);
 }
 
 /* The table comes first: what is in it stays, whatever the next call's number of pictures. */

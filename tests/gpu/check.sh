@@ -13,6 +13,7 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${BUILD:-$here/../..}" && pwd)
 device=${ARMCHAIR_TEST_DEVICE:-cuda}
+export ROOT=$here/../.. # tests/reference lies there
 export PATH=$build/bin:$PATH ARMCHAIR_TEST_DEVICE=$device CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8
 if [ "${ARMCHAIR_CUDA:-}" ]; then
     ARMCHAIR_CUDA=$(realpath "$ARMCHAIR_CUDA")
