@@ -2,7 +2,7 @@
 /* device.h -- where arithmetic happens: memory, copies, and the table of operations.
  *
  * "cpu" is built in; "cuda" or "cuda:N", an NVIDIA GPU, is a shared object loaded when asked for (load.h).  A device is used
- * by one thread at a time; it spreads its work itself (base/par.h).
+ * by one thread at a time, a GPU by the one that opened it; it spreads its work itself (base/par.h).
  * "cpu:plain", "cpu:v3" and "cpu:v4" ask for one instruction set instead of the best one that the processor has: x86-64's
  * levels 3 (AVX2) and 4 (AVX-512).
  * Operations are called through op_x() of their headers, which check shapes and types once and then call the table.

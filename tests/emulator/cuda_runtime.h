@@ -158,6 +158,7 @@ static inline int __clz(int v) { return v ? __builtin_clz((unsigned)v) : 32; }
 #define __expf(x) expf(x) /* the C library has a function of that name */
 #define __logf(x) logf(x)
 static inline float __fdividef(float a, float b) { return a / b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline float __frcp_rn(float a) { return 1.0f / a; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float __uint_as_float(unsigned u) { float f; memcpy(&f, &u, 4); return f; }
@@ -240,16 +241,20 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags);
 
 /* Do it now, or keep it where a graph is being captured. */
 cudaError_t emulator_do(cudaStream_t s, std::function<void()> work);
-cudaError_t emulator_launch(const cudaLaunchConfig_t *how, std::function<void()> thread);
+cudaError_t emulator_launch(const cudaLaunchConfig_t *how, const void *kernel, std::function<void()> thread);
+cudaError_t emulator_allow(const void *kernel, int size); /* bytes of dynamic shared memory */
 
-template <class T> static inline cudaError_t cudaFuncSetAttribute(T *, cudaFuncAttribute, int) { return cudaSuccess; }
+template <class T> static inline cudaError_t cudaFuncSetAttribute(T *kernel, cudaFuncAttribute, int value)
+{
+    return emulator_allow((const void *)kernel, value);
+}
 
 template <class... P, class... A>
 static inline cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *how, void (*kernel)(P...), A &&...args)
 {
     std::tuple<P...> kept(static_cast<P>(args)...);
 
-    return emulator_launch(how, [kernel, kept] { std::apply(kernel, kept); });
+    return emulator_launch(how, (const void *)kernel, [kernel, kept] { std::apply(kernel, kept); });
 }
 
 #endif

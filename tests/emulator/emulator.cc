@@ -5,6 +5,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <vector>
 
 #include <ucontext.h>
@@ -14,7 +15,7 @@ dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 /* ---- fibers --------------------------------------------------------------------------------------------------------- */
 
-enum { STACK = 256 << 10, LANES = 32, SHARED_MOST = 227 << 10, THREADS_MOST = 1024 };
+enum { STACK = 256 << 10, LANES = 32, SHARED_MOST = 227 << 10, SHARED_PLAIN = 48 << 10, THREADS_MOST = 1024 };
 
 struct fiber {
     jmp_buf at;
@@ -231,6 +232,7 @@ struct emulator_event {
 };
 
 static cudaError_t last;
+static bool capturing; /* by any stream: calls that a recording forbids are refused */
 
 static cudaError_t said(cudaError_t e)
 {
@@ -248,12 +250,24 @@ cudaError_t emulator_do(cudaStream_t s, std::function<void()> work)
     return cudaSuccess;
 }
 
-cudaError_t emulator_launch(const cudaLaunchConfig_t *how, std::function<void()> thread)
+/* What kernels were allowed by cudaFuncSetAttribute. */
+static std::map<const void *, size_t> allowed;
+
+cudaError_t emulator_allow(const void *kernel, int size)
+{
+    if (size < 0 || size > SHARED_MOST)
+        return said(cudaErrorInvalidValue);
+    allowed[kernel] = (size_t)size;
+    return cudaSuccess;
+}
+
+cudaError_t emulator_launch(const cudaLaunchConfig_t *how, const void *kernel, std::function<void()> thread)
 {
     cudaLaunchConfig_t kept = *how;
     uint64_t threads = (uint64_t)how->blockDim.x * how->blockDim.y * how->blockDim.z;
 
-    if (threads < 1 || threads > THREADS_MOST || how->dynamicSmemBytes > SHARED_MOST || how->gridDim.x < 1 ||
+    if (threads < 1 || threads > THREADS_MOST || how->dynamicSmemBytes > SHARED_MOST ||
+        (how->dynamicSmemBytes > SHARED_PLAIN && how->dynamicSmemBytes > allowed[kernel]) || how->gridDim.x < 1 ||
         how->gridDim.x > 0x7fffffffu || how->gridDim.y < 1 || how->gridDim.y > 65535 || how->gridDim.z < 1 ||
         how->gridDim.z > 65535 || how->blockDim.z > 64)
         return said(cudaErrorInvalidValue);
@@ -350,6 +364,8 @@ cudaError_t cudaMalloc(void **p, size_t size)
     unsigned char *block_of;
 
     *p = NULL;
+    if (capturing)
+        return said(cudaErrorStreamCaptureUnsupported);
     if (in_use + size > number("EMULATOR_MEMORY", (size_t)16 << 30) ||
         !(block_of = (unsigned char *)aligned_alloc(FRONT, rounded + FRONT)))
         return said(cudaErrorMemoryAllocation);
@@ -408,12 +424,14 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cudaStream_t s)
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
 {
     s->capture = new emulator_graph;
+    capturing = true;
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
     *g = s->capture;
+    capturing = false;
     s->capture = NULL;
     return *g ? cudaSuccess : said(cudaErrorInvalidValue);
 }
@@ -436,5 +454,5 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) { delete e; return cudaSucce
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new emulator_event{0}; return cudaSuccess; }
 cudaError_t cudaEventDestroy(cudaEvent_t e) { delete e; return cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return capturing ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess; }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }

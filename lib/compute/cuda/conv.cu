@@ -25,7 +25,7 @@ struct job {
     enum dtype type;      /* of x and y */
     enum dtype factors;   /* what the products read */
     const void *x;
-    const struct cuda_dnn_plan *plan; /* NULL: products */
+    struct cuda_dnn_plan *plan; /* NULL: products */
     size_t workspace;     /* cuDNN's */
     int64_t width;        /* of a row of columns and of arranged weights: taps * in, rounded up for products */
     int64_t rows;         /* pixels in a slice */
@@ -244,18 +244,28 @@ static int convolve(struct cuda *c, const struct job *j, void *y, const float *w
 int cuda_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how)
 {
     struct cuda *c = (struct cuda *)self;
-    const struct job j = job(c, x, w->shape[1], w->shape[0], w->shape[2], false);
+    int rc = 1;
 
-    return convolve(c, &j, y->data, CUDA_F32(w), false, bias ? CUDA_F32(bias) : NULL, how, NULL);
+    while (rc > 0) { /* again where cuDNN could not do what it had planned */
+        const struct job j = job(c, x, w->shape[1], w->shape[0], w->shape[2], false);
+
+        rc = convolve(c, &j, y->data, CUDA_F32(w), false, bias ? CUDA_F32(bias) : NULL, how, NULL);
+    }
+    return rc;
 }
 
 int cuda_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how)
 {
     struct cuda *c = (struct cuda *)self;
-    const struct job j = job(c, dy, w->shape[0], w->shape[1], w->shape[2], false);
+    int rc = 1;
 
     how.relu = false;
-    return convolve(c, &j, dx->data, CUDA_F32(w), true, NULL, how, mask ? mask->data : NULL);
+    while (rc > 0) {
+        const struct job j = job(c, dy, w->shape[0], w->shape[1], w->shape[2], false);
+
+        rc = convolve(c, &j, dx->data, CUDA_F32(w), true, NULL, how, mask ? mask->data : NULL);
+    }
+    return rc;
 }
 
 /* sum [out,width] = gain * dy^T x (+ sum if add), slice by slice; half: room for a slice of dy as it is read. */
@@ -288,31 +298,44 @@ static int gradient_products(struct cuda *c, const struct job *j, float *sum, co
     return rc;
 }
 
-int cuda_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how)
+static int add_gradient(struct cuda *c, const struct job *j, float *dw, const void *dy, float gain)
 {
-    struct cuda *c = (struct cuda *)self;
-    const struct job j = job(c, x, dw->shape[1], dw->shape[0], dw->shape[2], true);
-    enum dtype type = j.plan ? j.type : DTYPE_F32; /* of the sums */
-    size_t sums = in_place(&j) ? 0 : cuda_piece((size_t)(j.out * j.width) * dtype_size(type));
-    size_t halves = j.factors == j.type ? 0 : cuda_piece((size_t)(j.rows * j.out) * dtype_size(j.factors));
-    size_t most = sums + halves + (j.plan ? j.workspace : columns_size(&j)), rows = cuda_add_rows_size(pixels(&j), j.out);
-    char *sum = (char *)cuda_scratch(c, most > rows ? most : rows), *half = sum + sums, *room = half + halves;
+    enum dtype type = j->plan ? j->type : DTYPE_F32; /* of the sums */
+    size_t sums = in_place(j) ? 0 : cuda_piece((size_t)(j->out * j->width) * dtype_size(type));
+    size_t halves = j->factors == j->type ? 0 : cuda_piece((size_t)(j->rows * j->out) * dtype_size(j->factors));
+    char *sum = (char *)cuda_scratch(c, sums + halves + (j->plan ? j->workspace : columns_size(j)));
+    char *half = sum + sums, *room = half + halves;
     int rc;
 
     if (!sum)
         return ERR_NOMEM;
-    if ((rc = cuda_add_rows(c, CUDA_F32(db), dy->data, dy->type, pixels(&j), j.out, how.gain, sum)) != 0)
-        return rc;
-    if (in_place(&j))
-        return gradient_products(c, &j, CUDA_F32(dw), dy->data, true, how.gain, half, room);
-    if (j.plan)
-        rc = cuda_dnn_conv_dw(c, j.plan, sum, dy->data, x->data, how.gain, room);
+    if (in_place(j))
+        return gradient_products(c, j, dw, dy, true, gain, half, room);
+    if (j->plan)
+        rc = cuda_dnn_conv_dw(c, j->plan, sum, dy, j->x, gain, room);
     else
-        rc = gradient_products(c, &j, (float *)sum, dy->data, false, how.gain, half, room);
+        rc = gradient_products(c, j, (float *)sum, dy, false, gain, half, room);
     if (rc != 0)
         return rc;
     return cuda_typed(type, [&]<class T>() {
-        return cuda_launch(c, "a gradient's sums", add_arranged<T>, cuda_blocks(c, tensor_elements(dw), THREADS), THREADS, 0,
-                           CUDA_F32(dw), (const T *)sum, j.out, j.in, j.k * j.k, j.width);
+        return cuda_launch(c, "a gradient's sums", add_arranged<T>, cuda_blocks(c, j->out * j->in * j->k * j->k, THREADS),
+                           THREADS, 0, dw, (const T *)sum, j->out, j->in, j->k * j->k, j->width);
     });
+}
+
+int cuda_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how)
+{
+    struct cuda *c = (struct cuda *)self;
+    int64_t rows = x->shape[0] * x->shape[1] * x->shape[2], out = dw->shape[0];
+    void *memory;
+    int rc = 1;
+
+    while (rc > 0) {
+        const struct job j = job(c, x, dw->shape[1], out, dw->shape[2], true);
+
+        rc = add_gradient(c, &j, CUDA_F32(dw), dy->data, how.gain);
+    }
+    if (rc == 0 && !(memory = cuda_scratch(c, cuda_add_rows_size(rows, out))))
+        rc = ERR_NOMEM;
+    return rc == 0 ? cuda_add_rows(c, CUDA_F32(db), dy->data, dy->type, rows, out, how.gain, memory) : rc;
 }

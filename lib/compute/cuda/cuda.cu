@@ -55,6 +55,7 @@ static int choose_device(struct cuda *c, int index)
         return cuda_err(ERR_UNSUPPORTED, "cuda: %s has compute capability %d.%d; %d.0 is the least", p.name, p.major,
                         p.minor, CAPABILITY);
     c->multiprocessors = p.multiProcessorCount;
+    c->shared_most = p.sharedMemPerBlockOptin;
     return 0;
 }
 
@@ -214,7 +215,7 @@ static int cuda_upload(void *self, void *to, const void *host, size_t size)
         if ((rc = cuda_check(cudaEventSynchronize(c->staged[c->turn]), "waiting for an upload")) != 0)
             return rc;
         memcpy(half, (const char *)host + at, part);
-        if ((rc = cuda_check(cudaMemcpyAsync((char *)to + at, half, part, cudaMemcpyHostToDevice, c->stream), "upload")) == 0)
+        if ((rc = cuda_check(cudaMemcpyAsync((char *)to + at, half, part, cudaMemcpyDefault, c->stream), "upload")) == 0)
             rc = cuda_check(cudaEventRecord(c->staged[c->turn], c->stream), "upload");
         c->turn = !c->turn;
     }
@@ -228,7 +229,7 @@ int cuda_download(void *self, void *host, const void *from, size_t size)
 
     if (size == 0)
         return 0;
-    rc = cuda_check(cudaMemcpyAsync(host, from, size, cudaMemcpyDeviceToHost, c->stream), "download");
+    rc = cuda_check(cudaMemcpyAsync(host, from, size, cudaMemcpyDefault, c->stream), "download");
     return rc == 0 ? cuda_wait(c) : rc;
 }
 

@@ -4,7 +4,8 @@
  * A file cuda/x.cu holds what compute/x.h describes; cpu/x.c is its meaning.  Everything goes into one stream, in the order
  * of the calls, and nothing waits but downloads, sums for the host, and device_wait.
  *
- * Order    no atomic sums: same bytes every time on the same kind of device; a row's bytes do not depend on the rows beside it
+ * Order    no atomic sums: same bytes every time on the same kind of device.  A row's bytes do not depend on the rows beside it,
+ *          but for products and convolutions: their libraries choose by the number of rows and where these begin
  * Errors   every launch is checked at once, what it did at the next wait: ERR_DEVICE, final
  * Builds   nvcc makes libarmchair_cuda.so (Makefile); tests/emulator compiles the same files for the host.  Kernels therefore
  *          keep to what both know: launches by cuda_launch, dynamic shared memory by CUDA_SHARED, PTX in ptx.h alone
@@ -45,6 +46,7 @@ struct cuda {
     cudaStream_t stream;            /* owned */
     enum precision precision;
     int multiprocessors;
+    size_t shared_most;             /* bytes of shared memory that a block may have */
     bool capturing;                 /* a graph is being recorded: nothing may be allocated */
     void *scratch;                  /* owned: grows to the largest piece asked for, then stays */
     size_t scratch_size;            /* bytes */
@@ -70,6 +72,9 @@ static inline size_t cuda_piece(size_t size)
     return (size + 255) / 256 * 256;
 }
 
+/* More dynamic shared memory is to be asked for: 48 KB less what kernels have of the static kind. */
+enum { CUDA_SHARED_PLAIN = 32 << 10 };
+
 /* Launch a kernel; nothing where the grid is empty. */
 template <class... P, class... A>
 must_check static inline int cuda_launch(struct cuda *c, const char *what, void (*kernel)(P...), dim3 grid, dim3 block,
@@ -84,7 +89,10 @@ must_check static inline int cuda_launch(struct cuda *c, const char *what, void 
     how.blockDim = block;
     how.dynamicSmemBytes = shared;
     how.stream = c->stream;
-    if (shared > 48 << 10 &&
+    if (shared > c->shared_most)
+        return cuda_err(ERR_UNSUPPORTED, "cuda: %s: needs %zu bytes of shared memory in a block; this GPU has %zu", what, shared,
+                        c->shared_most);
+    if (shared > CUDA_SHARED_PLAIN &&
         (e = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared)) != cudaSuccess)
         return cuda_check(e, what);
     return cuda_check(cudaLaunchKernelEx(&how, kernel, static_cast<P>(args)...), what);
@@ -151,7 +159,7 @@ struct larger_of {
     template <class T> __device__ T operator()(T a, T b) const { return a > b ? a : b; }
 };
 
-/* A number and where it stands; the larger one, of equal ones the first.  NaN never wins. */
+/* A number and where it stands; the larger one, of equal ones the first.  NaN never wins over a number that came before. */
 struct cuda_candidate {
     float x;
     int32_t at;

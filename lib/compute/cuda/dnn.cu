@@ -237,7 +237,7 @@ static bool same(const struct cuda_dnn_shape *a, const struct cuda_dnn_shape *b)
            a->type == b->type && a->gradient == b->gradient;
 }
 
-const struct cuda_dnn_plan *cuda_dnn_find(struct cuda *c, const struct cuda_dnn_shape *s, size_t *workspace)
+struct cuda_dnn_plan *cuda_dnn_find(struct cuda *c, const struct cuda_dnn_shape *s, size_t *workspace)
 {
     struct cuda_dnn *d = c->dnn;
     struct cuda_dnn_plan *p;
@@ -261,28 +261,34 @@ const struct cuda_dnn_plan *cuda_dnn_find(struct cuda *c, const struct cuda_dnn_
 
 /* ---- doing it --------------------------------------------------------------------------------------------------------- */
 
-static int check(const struct cuda_dnn *d, cudnnStatus_t s, const char *what)
+/* 1: it was planned, but cannot be done; it is not tried again. */
+static int check(const struct cuda_dnn *d, struct cuda_dnn_plan *p, cudnnStatus_t s, const char *what)
 {
-    return ok(s) ? 0 : cuda_err(ERR_DEVICE, "cuda: %s: cuDNN: %s", what, d->call.cudnnGetErrorString(s));
+    if (ok(s))
+        return 0;
+    if (s / 1000 != CUDNN_STATUS_NOT_SUPPORTED / 1000) /* a thousand for each kind of failure */
+        return cuda_err(ERR_DEVICE, "cuda: %s: cuDNN: %s", what, d->call.cudnnGetErrorString(s));
+    p->usable = false;
+    return 1;
 }
 
-int cuda_dnn_conv(struct cuda *c, const struct cuda_dnn_plan *p, void *y, const void *x, const void *w, float gain, bool add,
+int cuda_dnn_conv(struct cuda *c, struct cuda_dnn_plan *p, void *y, const void *x, const void *w, float gain, bool add,
                   void *workspace)
 {
     const struct cuda_dnn *d = c->dnn;
     float beta = add ? 1.0f : 0.0f;
 
-    return check(d, d->call.cudnnConvolutionForward(d->handle, &gain, p->x, x, p->w, w, p->conv, p->forward, workspace,
+    return check(d, p, d->call.cudnnConvolutionForward(d->handle, &gain, p->x, x, p->w, w, p->conv, p->forward, workspace,
                                                     p->workspace, &beta, p->y, y), "a convolution");
 }
 
-int cuda_dnn_conv_dw(struct cuda *c, const struct cuda_dnn_plan *p, void *dw, const void *dy, const void *x, float gain,
+int cuda_dnn_conv_dw(struct cuda *c, struct cuda_dnn_plan *p, void *dw, const void *dy, const void *x, float gain,
                      void *workspace)
 {
     const struct cuda_dnn *d = c->dnn;
     float beta = 0.0f;
 
-    return check(d, d->call.cudnnConvolutionBackwardFilter(d->handle, &gain, p->x, x, p->y, dy, p->conv, p->gradient,
+    return check(d, p, d->call.cudnnConvolutionBackwardFilter(d->handle, &gain, p->x, x, p->y, dy, p->conv, p->gradient,
                                                            workspace, p->workspace, &beta, p->w, dw),
                  "a convolution's gradient");
 }
@@ -298,18 +304,18 @@ void cuda_dnn_close(struct cuda *)
 {
 }
 
-const struct cuda_dnn_plan *cuda_dnn_find(struct cuda *, const struct cuda_dnn_shape *, size_t *workspace)
+struct cuda_dnn_plan *cuda_dnn_find(struct cuda *, const struct cuda_dnn_shape *, size_t *workspace)
 {
     *workspace = 0;
     return NULL;
 }
 
-int cuda_dnn_conv(struct cuda *, const struct cuda_dnn_plan *, void *, const void *, const void *, float, bool, void *)
+int cuda_dnn_conv(struct cuda *, struct cuda_dnn_plan *, void *, const void *, const void *, float, bool, void *)
 {
     return cuda_err(ERR_UNSUPPORTED, "cuda: built without cuDNN");
 }
 
-int cuda_dnn_conv_dw(struct cuda *, const struct cuda_dnn_plan *, void *, const void *, const void *, float, void *)
+int cuda_dnn_conv_dw(struct cuda *, struct cuda_dnn_plan *, void *, const void *, const void *, float, void *)
 {
     return cuda_err(ERR_UNSUPPORTED, "cuda: built without cuDNN");
 }

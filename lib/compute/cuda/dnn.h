@@ -19,14 +19,15 @@ struct cuda_dnn_shape {
 struct cuda_dnn_plan;
 
 /* How cuDNN does it, kept until the device is closed, and the bytes it works in; NULL: cuDNN is not there, or cannot. */
-const struct cuda_dnn_plan *cuda_dnn_find(struct cuda *c, const struct cuda_dnn_shape *s, size_t *workspace);
+struct cuda_dnn_plan *cuda_dnn_find(struct cuda *c, const struct cuda_dnn_shape *s, size_t *workspace);
 
-/* y = gain * conv(x, w) (+ y if add) */
-must_check int cuda_dnn_conv(struct cuda *c, const struct cuda_dnn_plan *p, void *y, const void *x, const void *w,
+/* y = gain * conv(x, w) (+ y if add).  1, here and below: cuDNN cannot after all, nothing was done, and the plan is not found
+ * again. */
+must_check int cuda_dnn_conv(struct cuda *c, struct cuda_dnn_plan *p, void *y, const void *x, const void *w,
                              float gain, bool add, void *workspace);
 
 /* dw = gain * sum over positions of dy x */
-must_check int cuda_dnn_conv_dw(struct cuda *c, const struct cuda_dnn_plan *p, void *dw, const void *dy, const void *x,
+must_check int cuda_dnn_conv_dw(struct cuda *c, struct cuda_dnn_plan *p, void *dw, const void *dy, const void *x,
                                 float gain, void *workspace);
 
 #endif

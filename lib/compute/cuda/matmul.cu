@@ -141,13 +141,15 @@ static cublasStatus_t choose(struct cuda_products *all, struct kept *k)
         CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
     cublasLtMatmulPreference_t wish = NULL;
     cublasLtMatmulHeuristicResult_t best;
-    uint32_t bytes = (uint32_t)k->key.aligned;
+    uint32_t bytes = (uint32_t)k->key.aligned, schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* parts are added in f32 */
     int found = 0;
     cublasStatus_t s = cublasLtMatmulPreferenceCreate(&wish);
 
     if (s == CUBLAS_STATUS_SUCCESS)
         s = cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_size,
                                                  sizeof workspace_size);
+    if (s == CUBLAS_STATUS_SUCCESS)
+        s = cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes);
     for (int i = 0; s == CUBLAS_STATUS_SUCCESS && i < 4; i++)
         s = cublasLtMatmulPreferenceSetAttribute(wish, aligned[i], &bytes, sizeof bytes);
     if (s == CUBLAS_STATUS_SUCCESS)

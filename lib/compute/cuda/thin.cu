@@ -118,7 +118,7 @@ __device__ static void load_rows(typename kind<W>::row *rows, const product &p, 
                 kind<W>::prepare(m + r < p.m && from + j < p.k ? p.x[(m + r) * p.k + from + j] : 0.0f, per_unit[r]);
 }
 
-/* What stands behind a sum. */
+/* What stands behind a sum.  A product must not be fused into what is added: whether it is may depend on TILE. */
 __device__ static void finish(const product &p, int64_t m, int64_t o, float s)
 {
     if (p.bias)
@@ -167,7 +167,8 @@ template <class W, int TILE> static __global__ void __launch_bounds__(THREADS) t
             typename kind<W>::sum all = warp_all(sum[o][r], add_up{});
 
             if (lane == 0 && first + o < p.n && m + r < p.m)
-                finish(p, m + r, first + o, sizeof(W) == 1 ? (float)all * (p.scale[first + o] * unit[r]) : (float)all);
+                finish(p, m + r, first + o,
+                       sizeof(W) == 1 ? __fmul_rn((float)all, p.scale[first + o] * unit[r]) : (float)all);
         }
 }
 
