@@ -4,8 +4,9 @@
  *
  * The same .cu files are compiled by the host's C++ compiler with this folder in front of the include path.  Blocks run one
  * after another; the threads of a block are fibers that run until they wait for each other, so that shared memory, barriers,
- * shuffles and the matrix instructions of ptx.h mean what they mean on a GPU.  "Device memory" is the host's.  Work of a
- * stream is done when it is asked for, unless a graph is being captured: then it is kept and done when the graph is launched.
+ * shuffles and the matrix instructions of ptx.h mean what they mean on a GPU.  "Device memory" is the host's, but the host may
+ * touch it only while it plays the device: a pointer of one side used on the other stops the program.  Work of a stream is done
+ * when it is asked for, unless a graph is being captured: then it is kept and done when the graph is launched.
  *
  * EMULATOR_ORDER=reverse runs the threads of a block from the last to the first: results that change miss a barrier.
  *

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 /* ---- fibers --------------------------------------------------------------------------------------------------------- */
 
-enum { STACK = 256 << 10, LANES = 32, SHARED_MOST = 227 << 10, SHARED_PLAIN = 48 << 10, THREADS_MOST = 1024 };
+enum { STACK = 256 << 10, LANES = 32, SHARED_MOST = 227 << 10, SHARED_PLAIN = 48 << 10, ALIGNED = 256, THREADS_MOST = 1024 };
 
 struct fiber {
     jmp_buf at;
@@ -241,12 +242,36 @@ static cudaError_t said(cudaError_t e)
     return e;
 }
 
+/* ---- device memory: the host may touch it only by way of the device --------------------------------------------------- */
+
+struct device_block {
+    char *base;
+    size_t mapped;
+    void *given;
+    size_t size;
+};
+
+static std::vector<device_block> device_blocks;
+
+static void let(int access)
+{
+    for (const device_block &b : device_blocks)
+        mprotect(b.base, b.mapped, access);
+}
+
+static void work_on_device(const std::function<void()> &work)
+{
+    let(PROT_READ | PROT_WRITE);
+    work();
+    let(PROT_NONE);
+}
+
 cudaError_t emulator_do(cudaStream_t s, std::function<void()> work)
 {
     if (s && s->capture)
         s->capture->work.push_back(work);
     else
-        work();
+        work_on_device(work);
     return cudaSuccess;
 }
 
@@ -355,37 +380,39 @@ const char *cudaGetErrorString(cudaError_t e)
     }
 }
 
-/* The size stands in front, so that memory in use can be told. */
-enum { FRONT = 256 };
-
+/* Pages of their own, the block at their end and a page without access behind: what a kernel reads or writes past it stops. */
 cudaError_t cudaMalloc(void **p, size_t size)
 {
-    size_t rounded = (size + FRONT - 1) / FRONT * FRONT;
-    unsigned char *block_of;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), rounded = (size + ALIGNED - 1) / ALIGNED * ALIGNED;
+    size_t mapped = (rounded + page - 1) / page * page;
+    char *base;
 
     *p = NULL;
     if (capturing)
         return said(cudaErrorStreamCaptureUnsupported);
-    if (in_use + size > number("EMULATOR_MEMORY", (size_t)16 << 30) ||
-        !(block_of = (unsigned char *)aligned_alloc(FRONT, rounded + FRONT)))
+    if (in_use + size > number("EMULATOR_MEMORY", (size_t)16 << 30))
         return said(cudaErrorMemoryAllocation);
-    memcpy(block_of, &size, sizeof size);
-    memset(block_of + FRONT, 0xff, size < ((size_t)64 << 20) ? size : 0);
+    base = (char *)mmap(NULL, mapped + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return said(cudaErrorMemoryAllocation);
+    *p = base + mapped - rounded;
+    device_blocks.push_back({base, mapped, *p, size});
     in_use += size;
-    *p = block_of + FRONT;
+    if (size <= (size_t)64 << 20) /* numbers that nothing wrote are seen */
+        emulator_do(NULL, [=] { memset(*p, 0xff, size); });
     return cudaSuccess;
 }
 
 cudaError_t cudaFree(void *p)
 {
-    size_t size;
-
-    if (!p)
-        return cudaSuccess;
-    memcpy(&size, (unsigned char *)p - FRONT, sizeof size);
-    in_use -= size;
-    free((unsigned char *)p - FRONT);
-    return cudaSuccess;
+    for (size_t i = 0; i < device_blocks.size(); i++)
+        if (device_blocks[i].given == p) {
+            munmap(device_blocks[i].base, device_blocks[i].mapped + (size_t)sysconf(_SC_PAGESIZE));
+            in_use -= device_blocks[i].size;
+            device_blocks.erase(device_blocks.begin() + (long)i);
+            return cudaSuccess;
+        }
+    return p ? said(cudaErrorInvalidValue) : cudaSuccess;
 }
 
 cudaError_t cudaHostAlloc(void **p, size_t size, unsigned)
@@ -444,8 +471,10 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, unsigned lon
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t)
 {
-    for (const auto &work : e->work)
-        work();
+    work_on_device([=] {
+        for (const auto &work : e->work)
+            work();
+    });
     return cudaSuccess;
 }
 
