@@ -145,7 +145,7 @@ jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 check: deps
 	@$(MAKE) --no-print-directory $(jobs) all tests $(if $(SAN),,$(emulated))
 	@$(if $(NVCC),$(if $(SAN),,$(MAKE) --no-print-directory $(jobs) B=$(B)/nvcc CUDA_ARCH=-arch=sm_90a \
-	    NVCC_OPT="-Xcicc -O1 -Xptxas -O0" \
+	    NVCC_OPT="-O3 -Xcicc -O1 -Xptxas -O0" \
 	    $(B)/nvcc/bin/libarmchair_cuda.so))
 	@BUILD=$(B) tests/run.sh
 

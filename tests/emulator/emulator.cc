@@ -253,8 +253,18 @@ struct device_block {
 
 static std::vector<device_block> device_blocks;
 
+/* EMULATOR_GUARD=0 leaves it open: a change of access for every launch takes time. */
+static bool guarded(void)
+{
+    static const bool yes = !getenv("EMULATOR_GUARD") || strcmp(getenv("EMULATOR_GUARD"), "0") != 0;
+
+    return yes;
+}
+
 static void let(int access)
 {
+    if (!guarded())
+        return;
     for (const device_block &b : device_blocks)
         mprotect(b.base, b.mapped, access);
 }
@@ -395,6 +405,8 @@ cudaError_t cudaMalloc(void **p, size_t size)
     base = (char *)mmap(NULL, mapped + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return said(cudaErrorMemoryAllocation);
+    if (!guarded())
+        mprotect(base, mapped, PROT_READ | PROT_WRITE);
     *p = base + mapped - rounded;
     device_blocks.push_back({base, mapped, *p, size});
     in_use += size;
