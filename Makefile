@@ -104,8 +104,9 @@ $(cuda_so): $(cuda_src:lib/compute/cuda/%.cu=$(B)/cuda/%.o)
 	    -Xlinker -z,defs,--enable-new-dtags,-rpath,'$$ORIGIN:/usr/local/cuda/lib64'
 # The same files for the host, for tests without a GPU: tests/emulator/cuda_runtime.h.
 emulated := $(B)/emulator/libarmchair_cuda.so
-EMULATOR_FLAGS := -std=c++20 -O2 -g -fPIC -fvisibility=hidden -MMD -MP -Itests/emulator -Ilib -Wall -Wextra -Wno-unused-function -Wno-unknown-pragmas \
-                  -Wno-clobbered -Wno-missing-field-initializers $(filter-out -std=c11,$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer))
+EMULATOR_FLAGS := -std=c++20 -O2 -g -fPIC -fvisibility=hidden -MMD -MP -Itests/emulator -Ilib -Wall -Wextra \
+                  -Wno-unused-function -Wno-unknown-pragmas -Wno-clobbered -Wno-missing-field-initializers \
+                  $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 $(B)/emulator/%.o: lib/compute/cuda/%.cu
 	@mkdir -p $(@D)
 	$(CXX) $(EMULATOR_FLAGS) -x c++ -c -o $@ $<

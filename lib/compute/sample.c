@@ -37,11 +37,6 @@ static size_t part_bytes(int64_t elements)
     return ((size_t)elements * sizeof(float) + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
-static int64_t whole_panels(int64_t keys)
-{
-    return (keys + ATTN_CACHE_PANEL - 1) / ATTN_CACHE_PANEL * ATTN_CACHE_PANEL;
-}
-
 static int64_t keys_kept(const struct attn *a)
 {
     int64_t image = a->h * a->w;
@@ -51,16 +46,16 @@ static int64_t keys_kept(const struct attn *a)
 
 size_t attn_cache_size(const struct attn *a, int64_t head_width, int64_t captions, int64_t sequences)
 {
-    return 2 * part_bytes(captions * a->heads * whole_panels(a->text) * head_width) +
-           2 * part_bytes(sequences * a->heads * whole_panels(keys_kept(a)) * head_width);
+    return 2 * part_bytes(captions * a->heads * attn_cache_room(a->text) * head_width) +
+           2 * part_bytes(sequences * a->heads * attn_cache_room(keys_kept(a)) * head_width);
 }
 
 void attn_cache_place(struct attn_cache *c, void *block, const struct attn *a, int64_t head_width, int64_t captions,
                       int64_t sequences)
 {
     int64_t keys = keys_kept(a);
-    size_t text = part_bytes(captions * a->heads * whole_panels(a->text) * head_width);
-    size_t image = part_bytes(sequences * a->heads * whole_panels(keys) * head_width);
+    size_t text = part_bytes(captions * a->heads * attn_cache_room(a->text) * head_width);
+    size_t image = part_bytes(sequences * a->heads * attn_cache_room(keys) * head_width);
     unsigned char *p = block;
 
     *c = (struct attn_cache){.captions = captions, .sequences = sequences, .keys = keys};

@@ -45,6 +45,12 @@ must_check int op_thin(struct device *dev, const struct tensor *y, const struct 
 
 #define ATTN_CACHE_PANEL 16
 
+/* Keys of a part in whole panels. */
+static inline int64_t attn_cache_room(int64_t keys)
+{
+    return (keys + ATTN_CACHE_PANEL - 1) / ATTN_CACHE_PANEL * ATTN_CACHE_PANEL;
+}
+
 /* Keys and values of one layer: text parts [caption][A][text][D], image parts [sequence][A][keys][D], keys = image
  * positions kept (all, or w+1 for the row kind).  Text and keys are rounded up to whole panels of ATTN_CACHE_PANEL, so that
  * a backend may keep keys as [key/16][D][16]; the order inside a part is the backend's own. */

@@ -33,7 +33,6 @@
 #define __shared__ static
 #define __launch_bounds__(...)
 #define __noinline__
-#define __grid_constant__
 /* Dynamic shared memory of a block. */
 #define CUDA_SHARED(name) unsigned char *name = emulator_shared()
 
@@ -46,15 +45,6 @@ struct dim3 {
 
 struct alignas(8) float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(8) int2 { int x, y; };
-struct alignas(16) int4 { int x, y, z, w; };
-struct alignas(8) uint2 { unsigned x, y; };
-struct alignas(16) uint4 { unsigned x, y, z, w; };
-
-static inline float2 make_float2(float x, float y) { return {x, y}; }
-static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
 /* ---- what a thread knows and does ---------------------------------------------------------------------------------- */
 
@@ -66,11 +56,8 @@ const uint64_t *emulator_exchange(const uint64_t *mine, int count); /* all lanes
 int emulator_lane(void);
 unsigned emulator_live(void);                          /* lanes of the warp that took part in the last exchange */
 #define EMULATOR_WORDS 8
-static const int warpSize = 32;
 
 static inline void __syncthreads(void) { emulator_block_wait(); }
-static inline void __threadfence(void) {}
-static inline void __threadfence_block(void) {}
 
 static inline void __syncwarp(unsigned = 0xffffffffu)
 {
@@ -92,30 +79,9 @@ template <class T> static inline T emulator_from(T mine, int lane)
     return out;
 }
 
-template <class T> static inline T __shfl_sync(unsigned, T v, int lane, int width = 32)
-{
-    int me = emulator_lane();
-
-    return emulator_from(v, (me & ~(width - 1)) | (lane & (width - 1)));
-}
-
 template <class T> static inline T __shfl_xor_sync(unsigned, T v, int mask, int = 32)
 {
     return emulator_from(v, emulator_lane() ^ mask);
-}
-
-template <class T> static inline T __shfl_down_sync(unsigned, T v, unsigned by, int width = 32)
-{
-    int me = emulator_lane(), to = me + (int)by;
-
-    return emulator_from(v, (to & ~(width - 1)) == (me & ~(width - 1)) ? to : me);
-}
-
-template <class T> static inline T __shfl_up_sync(unsigned, T v, unsigned by, int width = 32)
-{
-    int me = emulator_lane(), to = me - (int)by;
-
-    return emulator_from(v, to >= 0 && (to & ~(width - 1)) == (me & ~(width - 1)) ? to : me);
 }
 
 static inline unsigned __ballot_sync(unsigned, int yes)
@@ -130,18 +96,9 @@ static inline unsigned __ballot_sync(unsigned, int yes)
     return bits;
 }
 
-static inline int __any_sync(unsigned mask, int yes) { return __ballot_sync(mask, yes) != 0; }
-static inline int __all_sync(unsigned mask, int yes) { return __ballot_sync(mask, !yes) == 0; }
-
 int emulator_block_or(int yes);
 static inline int __syncthreads_or(int yes) { return emulator_block_or(yes); }
 
-template <class T> static inline T atomicAdd(T *to, T v) { T old = *to; *to = old + v; return old; }
-template <class T> static inline T atomicMax(T *to, T v) { T old = *to; *to = old > v ? old : v; return old; }
-template <class T> static inline T atomicMin(T *to, T v) { T old = *to; *to = old < v ? old : v; return old; }
-template <class T> static inline T atomicOr(T *to, T v) { T old = *to; *to = old | v; return old; }
-
-template <class T> static inline T __ldg(const T *p) { return *p; }
 template <class A, class B> static inline auto min(A a, B b) -> decltype(a + b) { return a < b ? a : b; }
 template <class A, class B> static inline auto max(A a, B b) -> decltype(a + b) { return a > b ? a : b; }
 static inline int __popc(unsigned v) { return __builtin_popcount(v); }
@@ -155,26 +112,11 @@ static inline unsigned long long __brevll(unsigned long long v)
 }
 
 static inline int __ffs(int v) { return __builtin_ffs(v); }
-static inline int __clz(int v) { return v ? __builtin_clz((unsigned)v) : 32; }
-#define __expf(x) expf(x) /* the C library has a function of that name */
-#define __logf(x) logf(x)
-static inline float __fdividef(float a, float b) { return a / b; }
 static inline float __fmul_rn(float a, float b) { return a * b; }
-static inline float __frcp_rn(float a) { return 1.0f / a; }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float __uint_as_float(unsigned u) { float f; memcpy(&f, &u, 4); return f; }
 static inline unsigned __float_as_uint(float f) { unsigned u; memcpy(&u, &f, 4); return u; }
-static inline int __float_as_int(float f) { int u; memcpy(&u, &f, 4); return u; }
-static inline float __int_as_float(int u) { float f; memcpy(&f, &u, 4); return f; }
-static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
 static inline int __float2int_rn(float x) { return (int)lrintf(x); }
-
-static inline int __dp4a(int a, int b, int c)
-{
-    for (int i = 0; i < 4; i++)
-        c += (int)(int8_t)(a >> 8 * i) * (int)(int8_t)(b >> 8 * i);
-    return c;
-}
 
 /* ---- the runtime --------------------------------------------------------------------------------------------------- */
 
@@ -183,7 +125,6 @@ enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAl
 enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice,
                       cudaMemcpyDefault };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
-enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrMaxSharedMemoryPerBlockOptin = 97 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal, cudaStreamCaptureModeRelaxed };
 
 typedef struct emulator_stream *cudaStream_t;
@@ -210,14 +151,11 @@ enum { cudaStreamNonBlocking = 1, cudaHostAllocDefault = 0, cudaHostAllocPortabl
 cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaSetDevice(int i);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int i);
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int device);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
 cudaError_t cudaGetLastError(void);
-cudaError_t cudaPeekAtLastError(void);
 const char *cudaGetErrorString(cudaError_t e);
-const char *cudaGetErrorName(cudaError_t e);
 cudaError_t cudaMalloc(void **p, size_t size);
 cudaError_t cudaFree(void *p);
 cudaError_t cudaHostAlloc(void **p, size_t size, unsigned flags);
@@ -225,7 +163,6 @@ cudaError_t cudaFreeHost(void *p);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t s);
 cudaError_t cudaStreamSynchronize(cudaStream_t s);
-cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cudaStream_t s);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cudaStream_t s);
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode);
@@ -238,7 +175,6 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t e);
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s);
 cudaError_t cudaEventSynchronize(cudaEvent_t e);
-cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags);
 
 /* Do it now, or keep it where a graph is being captured. */
 cudaError_t emulator_do(cudaStream_t s, std::function<void()> work);

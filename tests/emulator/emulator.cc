@@ -341,12 +341,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int)
     return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int)
-{
-    *value = what == cudaDevAttrMultiProcessorCount ? 4 : SHARED_MOST;
-    return cudaSuccess;
-}
-
 cudaError_t cudaDriverGetVersion(int *v) { *v = (int)number("EMULATOR_DRIVER", 13000); return cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int *v) { *v = 13000; return cudaSuccess; }
 
@@ -363,19 +357,6 @@ cudaError_t cudaGetLastError(void)
 
     last = cudaSuccess;
     return e;
-}
-
-cudaError_t cudaPeekAtLastError(void) { return last; }
-
-const char *cudaGetErrorName(cudaError_t e)
-{
-    switch (e) {
-    case cudaSuccess: return "cudaSuccess";
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
-    case cudaErrorNoDevice: return "cudaErrorNoDevice";
-    default: return "cudaError";
-    }
 }
 
 const char *cudaGetErrorString(cudaError_t e)
@@ -448,8 +429,6 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
     return s && s->capture ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
 
-cudaError_t cudaDeviceSynchronize(void) { return cudaSuccess; }
-
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind, cudaStream_t s)
 {
     return emulator_do(s, [=] { memmove(to, from, size); });
@@ -496,4 +475,3 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new emulat
 cudaError_t cudaEventDestroy(cudaEvent_t e) { delete e; return cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return capturing ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess; }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }

@@ -16,17 +16,12 @@ struct cached {
     int64_t text_part, image_part; /* elements of a head */
 };
 
-static int64_t whole_panels(int64_t keys)
-{
-    return (keys + ATTN_CACHE_PANEL - 1) / ATTN_CACHE_PANEL * ATTN_CACHE_PANEL;
-}
-
 static cached describe(const struct attn_cache *c, const struct attn *a, int64_t width)
 {
     int64_t d = width / a->heads;
 
     return {(float *)c->text_k, (float *)c->text_v, (float *)c->image_k, (float *)c->image_v, *a, c->keys, d,
-            whole_panels(a->text) * d, whole_panels(c->keys) * d};
+            attn_cache_room(a->text) * d, attn_cache_room(c->keys) * d};
 }
 
 static __global__ void cache_text(cached c, const float *qkv, int64_t caption)

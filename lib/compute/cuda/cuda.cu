@@ -252,12 +252,14 @@ static int capture(struct cuda *c, cudaGraphExec_t *exec, int (*step)(void *arg)
     c->capturing = true;
     rc = step(arg);
     c->capturing = false;
-    if (rc != 0) /* keep its reason */
-        cudaStreamEndCapture(c->stream, &graph), cudaGetLastError();
-    else if ((end = cuda_check(cudaStreamEndCapture(c->stream, &graph), "recording a graph")) != 0)
+    if (rc != 0) { /* keep its reason */
+        cudaStreamEndCapture(c->stream, &graph);
+        cudaGetLastError();
+    } else if ((end = cuda_check(cudaStreamEndCapture(c->stream, &graph), "recording a graph")) != 0) {
         rc = end;
-    else
+    } else {
         rc = cuda_check(cudaGraphInstantiate(exec, graph, 0), "making a graph");
+    }
     if (graph)
         cudaGraphDestroy(graph);
     return rc;
