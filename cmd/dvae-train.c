@@ -187,25 +187,27 @@ static int print_plan(void)
 {
     struct dvae_sizes s;
     struct dvae *d;
-    int64_t values = shape.size * shape.size * shape.channels, state;
+    int64_t values = shape.size * shape.size * shape.channels;
+    struct state_sizes state;
     int rc = dvae_plan(&d, device_activations_planned(device_name, precision), &shape, DVAE_LEARN, at_once());
 
     if (rc != 0)
         return rc;
     s = *dvae_sizes_of(d);
-    state = (int64_t)train_state_bytes(dvae_params(d), o.average > 0);
+    state = train_sizes(&o, dvae_params(d), true);
     tool_plan("parameters encoder", s.encoder_values, "values");
     tool_plan("parameters decoder", s.decoder_values, "values");
     tool_plan("parameters", s.encoder_values + s.decoder_values, "values");
     tool_plan("memory weights", (int64_t)s.weights, "bytes");
     tool_plan("memory gradients", (int64_t)s.gradients, "bytes");
-    tool_plan("memory optimiser and average", state, "bytes");
+    tool_plan("memory moments", (int64_t)state.moments, "bytes");
     tool_plan("memory activations", (int64_t)s.activations, "bytes");
     tool_plan("memory scratch", (int64_t)s.scratch, "bytes");
-    tool_plan("memory total", (int64_t)(s.weights + s.gradients + s.activations + s.scratch) + state, "bytes");
+    tool_plan("memory total", (int64_t)(s.weights + s.gradients + s.activations + s.scratch + state.moments), "bytes");
     tool_plan("host batch", (int64_t)s.host + at_once() * values * 13, "bytes");
     tool_plan("host pictures, at most", memory, "bytes");
-    tool_plan("checkpoint", 4 * (s.encoder_values + s.decoder_values) * (o.average > 0 ? 4 : 3), "bytes");
+    tool_plan("host averages", (int64_t)(state.average + state.held), "bytes");
+    tool_plan("checkpoint", (int64_t)state.saved, "bytes");
     dvae_free(d);
     return 0;
 }
@@ -258,8 +260,9 @@ static int train(struct trainer *s)
         goto out;
     dvae_meta(meta, text, &shape, line);
     o.config_json = config;
-    struct train_task task = {s, dvae_params(s->dvae), &s->dev, micro, report, pictures, s->val ? validate : NULL, meta,
-                              DVAE_META_FIELDS};
+    struct train_task task = {.self = s, .params = dvae_params(s->dvae), .device = &s->dev, .micro = micro, .report = report,
+                              .pictures = pictures, .validate = s->val ? validate : NULL, .meta = meta,
+                              .meta_count = DVAE_META_FIELDS};
 
     rc = train_run(&o, &task);
 out:

@@ -64,7 +64,8 @@ static int load_prior(struct job *j)
     if ((rc = run_weights(path, model, raw)) != 0 || (rc = st_open(&file, path)) != 0)
         return rc;
     if ((rc = prior_meta_read(&j->meta, file)) == 0 &&
-        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &j->meta.config, false)) == 0 && !dry_run)
+        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &j->meta.config, (struct prior_types){0}, false)) == 0 &&
+        !dry_run)
         rc = train_load(&j->device, &j->prior.params, file, "");
     st_close(file);
     return rc != 0 ? err_at(rc, "%s", path) : 0;

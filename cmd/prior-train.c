@@ -7,6 +7,8 @@
 
 #include "base/io.h"
 #include "base/par.h"
+#include "cmd/prior_numbers.h"
+#include "cmd/prior_plan.h"
 #include "cmd/train_options.h"
 #include "format/tok.h"
 #include "model/prior_learn.h"
@@ -18,11 +20,12 @@ static struct prior_config shape = {.layers = 64, .width = 3968, .heads = 62, .k
 static struct train_options run = {.program = "prior-train", .steps = 430000, .batch = 1024, .micro = 0,
                                    .lr = {.peak = 4.5e-4, .end = 0, .warmup = 5000}, .average_every = 25,
                                    .log_every = 50, .save_every = 1000, .validate_every = 1000, .keep = 3, .max_skips = 100,
-                                   .clip = 4, .average = 0.99};
+                                   .clip = 4, .average = 0.99, .scale_first = SCALES_FIRST};
 static struct train_adam adam = {.beta1 = 0.9, .beta2 = 0.96, .decay = 4.5e-2};
 static double eps = 1e-8, v_max = 5, dropout = 0.1, init_scale = 1;
-static int64_t threads, seed, val_pairs = 1024;
-static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu", *precision = "auto";
+static int64_t threads, seed, val_pairs = 1024, memory = (int64_t)137 << 30;
+static const char *masks = "dalle", *preset = "small", *tokenizer, *device_name = "cpu";
+static struct prior_numbers numbers = PRIOR_NUMBERS_USUAL;
 static struct tool_list val, halve;
 static bool dry_run, force;
 
@@ -50,20 +53,23 @@ static const struct tool_option options[] = {
     {0, "average-every", OPT_INT, "N", "updates between two averagings", &run.average_every, 1, 1e9, 0},
     {0, "val", OPT_LIST, "SHARD", "measure the loss on this shard; may be given again", &val, 0, 0, 0},
     {0, "val-pairs", OPT_INT, "N", "pairs of it; 0: all", &val_pairs, 0, 1e15, 0},
+    PRIOR_NUMBERS(numbers, run),
+    {0, "device-memory", OPT_INT, "N", "bytes of the device for which --dry-run counts pairs", &memory, 1, 1e15, 0},
     {0, "dry-run", OPT_FLAG, 0, "print sizes and exit; without shards those of the paper's data", &dry_run, 0, 0, 0},
     TOOL_SEED(seed),
-    TOOL_DEVICE(device_name), TOOL_PRECISION(precision, PRECISION_CHOICES),
+    TOOL_DEVICE(device_name),
     TOOL_THREADS(threads),
     TOOL_FORCE(force),
     TOOL_END
 };
 
+#define PAPER "precision = fp16\nmoments = 16\nrecompute = block\nmicro = 1\n"
 #define SMALL "lr = 2e-3\nlr-over = -1\nbatch = 64\naverage-every = 1\ninit-scale = 4\n"
 
 static const struct tool_preset presets[] = {
-    {"dalle-12b", "micro = 1"},
-    {"dalle-5.6b", "width = 2688\nheads = 42\nmicro = 1"},
-    {"dalle-2.8b", "width = 1920\nheads = 30\nmicro = 1"},
+    {"dalle-12b", PAPER},
+    {"dalle-5.6b", PAPER "width = 2688\nheads = 42"},
+    {"dalle-2.8b", PAPER "width = 1920\nheads = 30"},
     {"small", SMALL "layers = 4\nwidth = 192\nheads = 12\nsteps = 2000\nwarmup = 100\nsave-every = 500\nvalidate-every = 200"},
     {"tiny", SMALL "layers = 2\nwidth = 64\nheads = 4\nbatch = 16\nsteps = 100\nwarmup = 10\naverage = 0.9\nlog-every = 10"},
     {NULL, NULL}};
@@ -80,6 +86,7 @@ struct job {
     struct prior_learner learner;
     struct device device;
     struct prior_meta meta;
+    float *scale;               /* of each residual block's gradient */
 };
 
 /* ---- examples ---------------------------------------------------------------------------------------------------- */
@@ -158,41 +165,11 @@ static int open_tokenizer(struct job *j)
     return j->ids ? 0 : err_set(ERR_NOMEM, "no memory for a caption");
 }
 
-/* ---- the plan ----------------------------------------------------------------------------------------------------- */
-
-static int plan(const struct job *j)
-{
-    static const char *const parts[][2] = {{"text", "parameters text"}, {"image", "parameters image"},
-                                           {"attn", "parameters attn"}, {"mlp", "parameters mlp"},
-                                           {"norm", "parameters norm"}};
-    const struct param_table *params = &j->prior.params;
-    const struct prior_pass *pass = &j->learner.pass;
-    int64_t values = prior_count(&j->prior) * (int64_t)sizeof(float);
-    int64_t moments = (int64_t)train_state_bytes(params, false);
-    int64_t average = (int64_t)train_state_bytes(params, run.average > 0) - moments;
-    int64_t host = (int64_t)(prior_batch_bytes(&shape, run.batch) + prior_pass_host_bytes(pass));
-
-    tool_plan("parameters", prior_count(&j->prior), "values");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        tool_plan(parts[i][1], prior_count_part(&j->prior, parts[i][0]), "values");
-    tool_plan("memory parameters", (int64_t)j->prior.value_bytes, "bytes");
-    tool_plan("memory gradients", (int64_t)j->prior.grad_bytes, "bytes");
-    tool_plan("memory moments", moments, "bytes");
-    tool_plan("memory average", average, "bytes");
-    tool_plan("memory activations", (int64_t)pass->kept_bytes, "bytes");
-    tool_plan("memory workspace", (int64_t)(pass->bytes - pass->kept_bytes), "bytes");
-    tool_plan("memory total", (int64_t)(j->prior.value_bytes + j->prior.grad_bytes + pass->bytes) + moments + average, "bytes");
-    tool_plan("host tokens and indices", host, "bytes");
-    tool_plan("host while saving", host + 2 * values, "bytes");
-    tool_plan("checkpoint", values * (run.average > 0 ? 4 : 3), "bytes");
-    return 0;
-}
-
 static int learn(struct job *j)
 {
     struct train_task task = {.self = &j->learner, .params = &j->prior.params, .device = &j->device,
                               .micro = prior_learner_micro, .report = prior_learner_report,
-                              .validate = j->val ? validate : NULL};
+                              .validate = j->val ? validate : NULL, .scale = j->scale};
     struct st_meta meta[PRIOR_META_FIELDS];
     struct prior_meta_text text = {0};
     struct tok_header header;
@@ -218,7 +195,32 @@ static int open_device(struct job *j)
 {
     int rc = device_open(&j->device, device_name);
 
-    return rc == 0 ? device_precision_by_name(&j->device, precision) : rc;
+    return rc == 0 ? device_precision_by_name(&j->device, numbers.precision) : rc;
+}
+
+static int plan(struct job *j)
+{
+    const struct prior_plan plan = {.prior = &j->prior, .run = &run, .device = device_name,
+                                    .precision = numbers.precision, .keep = prior_keep_of(numbers.recompute), .averages_used = val.count > 0};
+
+    return prior_plan_print(&plan, (size_t)memory);
+}
+
+static int learn_with_device(struct job *j)
+{
+    int rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, prior_keep_of(numbers.recompute), fetch_train, j);
+
+    if (rc == 0 && !(j->scale = calloc(2 * (size_t)shape.layers, sizeof *j->scale)))
+        rc = err_set(ERR_NOMEM, "no memory for gradient scales");
+    if (rc == 0 && run.log_blocks)
+        rc = prior_learner_count_lost(&j->learner);
+    j->learner.pass.scale = run.scaling != SCALING_NONE ? j->scale : NULL;
+    if (rc == 0)
+        rc = learn(j);
+    if (j->learner.cut)
+        tool_say(&tool, "%" PRId64 " captions were longer than %" PRId64 " tokens and cut at the right",
+                 j->learner.cut, prior_caption_max(&shape));
+    return rc;
 }
 
 static int work(struct job *j)
@@ -235,17 +237,9 @@ static int work(struct job *j)
     run.micro = prior_micro(&shape, device_rows(device_name), run.batch, run.micro);
     if ((run.resume && !dry_run && (rc = prior_run_same(run.output, &j->meta, force)) != 0) ||
         (!dry_run && (rc = open_device(j)) != 0) ||
-        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, true)) != 0)
+        (rc = prior_init(&j->prior, dry_run ? NULL : &j->device, &shape, prior_numbers_types(&numbers, device_name), true)) != 0)
         return rc;
-    if (dry_run)
-        j->prior.branch = device_activations_planned(device_name, precision);
-    if ((rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, fetch_train, j)) != 0)
-        return rc;
-    rc = dry_run ? plan(j) : learn(j);
-    if (j->learner.cut)
-        tool_say(&tool, "%" PRId64 " captions were longer than %" PRId64 " tokens and cut at the right",
-                 j->learner.cut, prior_caption_max(&shape));
-    return rc;
+    return dry_run ? plan(j) : learn_with_device(j);
 }
 
 /* What the table cannot say. */
@@ -268,6 +262,7 @@ static void resolve_options(void)
     run.lr.over = adam.over >= 0 ? adam.over : run.steps > run.lr.warmup ? run.steps - run.lr.warmup : 0;
     run.adam = (struct adam){.beta1 = (float)adam.beta1, .beta2 = (float)adam.beta2, .eps = (float)eps,
                              .decay = (float)adam.decay, .v_max = v_max > 0 ? (float)v_max : INFINITY};
+    prior_numbers_resolve(&numbers, &run, &tool, device_name);
     run.seed = (uint64_t)seed;
     run.quiet = tool.verbose < 0;
     mask_parse(&shape.masks, masks);
@@ -290,5 +285,6 @@ int main(int argc, char **argv)
     bpe_scratch_free(j.scratch);
     bpe_free(j.bpe);
     free(j.ids);
+    free(j.scale);
     return tool_finish(&tool, rc);
 }

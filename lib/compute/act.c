@@ -30,6 +30,13 @@ int op_add(struct device *dev, const struct tensor *y, const struct tensor *x, f
     return rc != 0 ? rc : dev->ops->add(dev->self, y, x, s);
 }
 
+int op_filter(struct device *dev, const struct tensor *y, const struct tensor *x, float s)
+{
+    int rc = check("filter", dev, y, x, true);
+
+    return rc != 0 ? rc : dev->ops->filter(dev->self, y, x, s);
+}
+
 int op_copy(struct device *dev, const struct tensor *y, const struct tensor *x)
 {
     int rc = check("copy", dev, y, x, true);

@@ -15,7 +15,7 @@
  * Shapes   qkv, dqkv: [N,T,3*A*D] (q of all heads, then k, then v)   out, dout: [N,T,A*D]   lse: [N,A,T] natural log of
  *          the sum of exponentials, kept for the backward pass
  * Types    qkv, out, dout, dqkv: f32, bf16 or f16, all the same (16 bits where device_stores says so, else ERR_UNSUPPORTED);
- *          lse f32; sums f32 in a fixed order, of products whose weights P and their gradients are rounded to 16 bits too
+ *          lse f32; sums f32 in a fixed order; cuda: of products whose weights P and their gradients are rounded to 16 bits too
  * Range    text >= 0, h, w >= 0, T = text + h*w >= 1; D a multiple of 8, at most 256; ATTN_CONV: k odd, at
  *          most 63
  * Order    cpu: same bytes for any thread count, a sequence the same alone and in any batch; an output's bytes depend on

@@ -20,6 +20,7 @@ typedef const struct tensor *tensor_in; /* outputs are views too: the struct is 
 
 struct backend {
     const char *name;
+    bool narrow; /* activations in 16 bits are faster than in f32 */
 
     int (*open)(void **self, int index); /* index: which of several devices of the kind */
     void (*close)(void *self);
@@ -36,17 +37,21 @@ struct backend {
     int (*zero)(void *self, void *data, size_t size);
     int (*wait)(void *self);
     int (*repeat)(void *self, int64_t times, int (*step)(void *arg), void *arg);
+    int (*mark)(void *self);
+    int (*fetch)(void *self, void *host, const void *from, size_t size); /* from another thread than all else */
+    size_t (*working)(void *self); /* bytes of working memory that it holds beside what was asked for by alloc */
 
     /* matmul.h */
     int (*matmul)(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
     /* norm.h */
     int (*norm)(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
     int (*norm_grad)(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
-                     tensor_in rstd, tensor_in g);
+                     tensor_in rstd, tensor_in g, float scale, bool filter);
     /* act.h */
     int (*relu)(void *self, tensor_in y, tensor_in x);
     int (*add)(void *self, tensor_in y, tensor_in x, float s);
     int (*copy)(void *self, tensor_in y, tensor_in x);
+    int (*filter)(void *self, tensor_in y, tensor_in x, float s);
     /* attn.h */
     int (*attn)(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a);
     int (*attn_grad)(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, tensor_in lse, tensor_in qkv,
@@ -59,8 +64,7 @@ struct backend {
     int (*laplace)(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
     /* adam.h */
     int (*adam)(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
-    int (*sum_squares)(void *self, double *sum, tensor_in x, int64_t count);
-    int (*average)(void *self, tensor_in average, tensor_in p, float decay);
+    int (*sum_squares)(void *self, struct squares *sums, tensor_in x, int64_t count);
     /* conv.h */
     int (*conv)(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
     int (*conv_dx)(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how);
@@ -88,7 +92,7 @@ struct backend {
 
 extern const struct backend backend_cpu;
 
-#define BACKEND_ABI 1 /* goes up when the table, or what a member means, changes */
+#define BACKEND_ABI 2 /* goes up when the table, or what a member means, changes */
 #define BACKEND_ENTRY "armchair_backend"
 
 /* The table, or NULL where abi or the table's size is not the one that the object was built with.  err: err_set of the

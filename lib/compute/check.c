@@ -7,7 +7,7 @@
 
 #include "compute/backend.h"
 
-static const char *const type_name[] = {"f32", "bf16", "f16", "i32"};
+static const char *const type_name[] = {"f32", "bf16", "f16", "i32", "1-6-9", "0-6-10"};
 
 static void describe(char *text, size_t size, enum dtype type, int rank, const int64_t *shape)
 {
@@ -54,7 +54,7 @@ int check_shape(const char *what, const struct tensor *t, enum dtype type, int r
 
 int check_stored(const char *what, const struct device *dev, enum dtype type)
 {
-    if (type == DTYPE_I32)
+    if (type != DTYPE_F32 && type != DTYPE_BF16 && type != DTYPE_F16)
         return err_set(ERR_ARG, "%s is %s, not numbers with a point", what, type_name[type]);
     if (!device_stores(dev, type))
         return err_set(ERR_UNSUPPORTED, "%s is %s, which %s does not store", what, type_name[type], dev->ops->name);

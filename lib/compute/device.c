@@ -107,7 +107,7 @@ int device_precision(struct device *dev, enum precision p)
 
 enum dtype device_activations(const struct device *dev)
 {
-    return dev->precision == PRECISION_BF16 && device_stores(dev, DTYPE_BF16) ? DTYPE_BF16 : DTYPE_F32;
+    return dev->precision == PRECISION_BF16 && dev->ops->narrow ? DTYPE_BF16 : DTYPE_F32;
 }
 
 int device_precision_by_name(struct device *dev, const char *name)
@@ -167,6 +167,21 @@ int device_zero(struct device *dev, void *data, size_t size)
 int device_wait(struct device *dev)
 {
     return dev->ops->wait(dev->self);
+}
+
+int device_mark(struct device *dev)
+{
+    return dev->ops->mark(dev->self);
+}
+
+int device_fetch(struct device *dev, void *host, const void *from, size_t size)
+{
+    return dev->ops->fetch(dev->self, host, from, size);
+}
+
+size_t device_working(const struct device *dev)
+{
+    return dev->ops->working(dev->self);
 }
 
 int device_repeat(struct device *dev, int64_t times, int (*step)(void *arg), void *arg)

@@ -26,6 +26,7 @@ struct backend;
  * weights of thin products (sample.h) alone; beside them all is f32. */
 enum precision { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 };
 #define PRECISION_CHOICES "auto|f32|bf16" /* auto: bf16 where device_fast says so */
+#define PRECISION_TRAINING PRECISION_CHOICES "|fp16" /* of the prior: fp16 keeps f16, its products of f32 are f32 */
 #define PRECISION_SAMPLING PRECISION_CHOICES "|int8"
 
 struct device {
@@ -39,11 +40,11 @@ void device_close(struct device *dev);
 
 /* f32 after device_open; to be set before weights are packed for sampling.  Gradients' factors are rounded too. */
 must_check int device_precision(struct device *dev, enum precision p);
-/* One of PRECISION_SAMPLING by its name. */
+/* By its name, one of PRECISION_TRAINING and PRECISION_SAMPLING. */
 must_check int device_precision_by_name(struct device *dev, const char *name);
 /* Is p at least as fast as f32 on this device? */
 bool device_fast(const struct device *dev, enum precision p);
-/* The type in which activations are best kept at its precision: bf16 where it stores that, else f32. */
+/* The type in which activations are best kept at its precision: bf16 on a GPU, else f32. */
 enum dtype device_activations(const struct device *dev);
 /* For plans made without opening it: rows of a product that suffice to keep a device of that name busy, and the type of
  * activations at a precision of that name. */
@@ -64,5 +65,13 @@ must_check int device_wait(struct device *dev);
  * call must ask for the same operations on the same memory; what changes from one to the next lies in the device's memory.
  * Nothing in it may wait: no upload, no download. */
 must_check int device_repeat(struct device *dev, int64_t times, int (*step)(void *arg), void *arg);
+/* Remember this point in what was asked for.  device_fetch then copies memory to the host as it is at that point, while the
+ * device goes on: one other thread may call it beside the owner's calls, and the owner leaves what is fetched as it is until that
+ * thread is done. */
+must_check int device_mark(struct device *dev);
+must_check int device_fetch(struct device *dev, void *host, const void *from, size_t size);
+/* Bytes of working memory that its operations have taken so far, beside arenas: the largest that one of them needed.  plan.h
+ * knows a CPU's beforehand; what oneDNN keeps for convolutions is not in it. */
+size_t device_working(const struct device *dev);
 
 #endif

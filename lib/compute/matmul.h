@@ -14,7 +14,8 @@
  * Shapes   y: [M,N]   a: [M,K] or, with ta, [K,M]   b: [K,N] or, with tb, [N,K]   bias: [N] or NULL
  * Types    a, b, y: f32 or one 16-bit type, each; plus, gelu_grad, gelu: that of y; bias, row_sums f32.  Where one of a, b
  *          and y is of 16 bits, both factors are rounded to its type as they are read, else to what device_precision says;
- *          sums are f32 (cuda: the bias is rounded to the type of y)
+ *          sums are f32 and rounded once; row_sums are of what a holds, a GELU is that of y as it is stored
+ *          (cuda: the bias is rounded to the type of y, a slope multiplies a rounded y)
  * Memory   nothing overlaps but what is said below
  */
 #ifndef COMPUTE_MATMUL_H

@@ -33,7 +33,7 @@ int op_norm(struct device *dev, const struct tensor *y, const struct tensor *mea
 
 int op_norm_grad(struct device *dev, const struct tensor *dx, const struct tensor *dg, const struct tensor *db,
                  const struct tensor *dy, const struct tensor *x, const struct tensor *mean, const struct tensor *rstd,
-                 const struct tensor *g)
+                 const struct tensor *g, float scale, bool filter)
 {
     int rc;
 
@@ -41,5 +41,5 @@ int op_norm_grad(struct device *dev, const struct tensor *dx, const struct tenso
         (rc = check_numbers_shape("norm: dy", dev, dy, 2, x->shape)) != 0 || (rc = check_like("norm: dg", dg, g)) != 0 ||
         (rc = check_like("norm: db", db, g)) != 0)
         return rc;
-    return dev->ops->norm_grad(dev->self, dx, dg, db, dy, x, mean, rstd, g);
+    return dev->ops->norm_grad(dev->self, dx, dg, db, dy, x, mean, rstd, g, scale, filter);
 }

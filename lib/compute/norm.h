@@ -14,15 +14,17 @@
 #ifndef COMPUTE_NORM_H
 #define COMPUTE_NORM_H
 
+#include <stdbool.h>
+
 #include "compute/device.h"
 
 must_check int op_norm(struct device *dev, const struct tensor *y, const struct tensor *mean, const struct tensor *rstd,
                        const struct tensor *x, const struct tensor *g, const struct tensor *b, float eps);
 
-/* dx += gradient (so that the residual stream's gradient is added to in place; zero it for the plain gradient);
- * dg, db += theirs. */
+/* dx += scale * gradient, so that the residual stream's gradient is added to in place; zero it for the plain gradient.  filter:
+ * where scale * gradient is infinite or NaN, nothing is added.  dg, db += theirs, not scaled, not filtered. */
 must_check int op_norm_grad(struct device *dev, const struct tensor *dx, const struct tensor *dg, const struct tensor *db,
                             const struct tensor *dy, const struct tensor *x, const struct tensor *mean,
-                            const struct tensor *rstd, const struct tensor *g);
+                            const struct tensor *rstd, const struct tensor *g, float scale, bool filter);
 
 #endif

@@ -12,9 +12,10 @@
 
 struct param {
     const char *name;    /* as in the checkpoint */
-    struct tensor value; /* f32, in the device's memory */
-    struct tensor grad;  /* same shape, f32; data NULL where the model only runs forward */
+    struct tensor value; /* f32 or, where narrow, of 16 bits; in the device's memory */
+    struct tensor grad;  /* same shape, likewise; data NULL where the model only runs forward */
     bool decay;          /* weight decay applies: matrices only */
+    bool narrow;         /* value, gradient and moments may be of 16 bits: matrices of residual blocks only */
     int block;           /* residual block it belongs to, 0..; -1: none (embeddings, logits) */
 };
 

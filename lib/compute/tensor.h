@@ -12,7 +12,8 @@
 
 #define TENSOR_RANK_MAX 5
 
-enum dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_I32 };
+/* E6M9 and E6M10 are the codes 1-6-9 and 0-6-10 of base/bits16.h, for Adam's moments alone. */
+enum dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_I32, DTYPE_E6M9, DTYPE_E6M10 };
 
 struct tensor {
     void *data;      /* borrowed, in the device's memory */

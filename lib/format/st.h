@@ -56,6 +56,12 @@ const char *st_meta_get(const struct st_file *f, const char *key); /* NULL: not 
 must_check int st_write(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
                         int meta_count);
 
+/* The same where data lies elsewhere: source writes the bytes of tensor i, exactly as many as it has, tensors in the file's order. */
+struct out;
+typedef int st_source(void *self, int i, struct out *out);
+must_check int st_write_from(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
+                             int meta_count, st_source *source, void *self);
+
 /* Where everything goes in a file of these tensors: what a writer needs that puts pieces at their places in any order.
  * The place of a tensor depends on names, types, shapes and metadata alone, never on data. */
 struct st_layout {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits16.h"
 #include "base/bytes.h"
 
 static const struct {
@@ -37,26 +38,6 @@ int64_t st_elements(const struct st_tensor *t)
     return n;
 }
 
-static float float_of_bits(uint32_t bits)
-{
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* Shift the fraction up and let a product with 2^112 move the exponent: exact for normal and subnormal values. */
-static float float_of_half(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7fff) << 13, bits;
-    float x = float_of_bits(rest) * 0x1p112f;
-
-    if (rest >= 0x0f800000) /* infinite or not a number */
-        return float_of_bits(sign | 0x7f800000 | (rest & 0x007fffff));
-    memcpy(&bits, &x, sizeof bits);
-    return float_of_bits(sign | bits);
-}
-
 int st_to_f32(float *to, const struct st_tensor *t)
 {
     const uint8_t *from = t->data;
@@ -69,11 +50,11 @@ int st_to_f32(float *to, const struct st_tensor *t)
         return 0;
     case ST_F16:
         for (int64_t i = 0; i < n; i++)
-            to[i] = float_of_half(get_u16(from + 2 * i));
+            to[i] = f16_to_f32(get_u16(from + 2 * i));
         return 0;
     case ST_BF16:
         for (int64_t i = 0; i < n; i++)
-            to[i] = float_of_bits((uint32_t)get_u16(from + 2 * i) << 16);
+            to[i] = bf16_to_f32(get_u16(from + 2 * i));
         return 0;
     case ST_F64:
         for (int64_t i = 0; i < n; i++) {
@@ -98,9 +79,9 @@ static void take_chunk(double *to, const uint8_t *from, enum st_type type, int64
 
         switch (type) {
         case ST_F64: memcpy(&to[i], from, sizeof *to); break;
-        case ST_F32: to[i] = float_of_bits((uint32_t)u); break;
-        case ST_F16: to[i] = float_of_half((uint16_t)u); break;
-        case ST_BF16: to[i] = float_of_bits((uint32_t)u << 16); break;
+        case ST_F32: to[i] = float_of((uint32_t)u); break;
+        case ST_F16: to[i] = f16_to_f32((uint16_t)u); break;
+        case ST_BF16: to[i] = bf16_to_f32((uint16_t)u); break;
         case ST_I64: to[i] = (double)(int64_t)u; break;
         case ST_I32: to[i] = (int32_t)u; break;
         case ST_I16: to[i] = (int16_t)u; break;

@@ -183,8 +183,13 @@ void st_layout_fini(struct st_layout *l)
     *l = (struct st_layout){0};
 }
 
-int st_write(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
-             int meta_count)
+static uint64_t bytes_in(const struct st_layout *l, int tensor_count, int place)
+{
+    return (place + 1 < tensor_count ? l->offset[l->order[place + 1]] : l->size) - l->offset[l->order[place]];
+}
+
+int st_write_from(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
+                  int meta_count, st_source *source, void *self)
 {
     struct st_layout l;
     struct out out = {0};
@@ -194,16 +199,25 @@ int st_write(const char *path, const struct st_tensor *tensors, int tensor_count
         return err_at(rc, "%s", path);
     if ((rc = out_open(&out, path, true)) != 0 || (rc = out_write(&out, l.head, l.head_size)) != 0)
         goto out;
-    for (int i = 0; i < tensor_count; i++) {
-        const struct st_tensor *t = &tensors[l.order[i]];
-        uint64_t bytes = (i + 1 < tensor_count ? l.offset[l.order[i + 1]] : l.size) - l.offset[l.order[i]];
-
-        if (bytes > 0 && (rc = out_write(&out, t->data, bytes)) != 0)
+    for (int i = 0; i < tensor_count; i++)
+        if (bytes_in(&l, tensor_count, i) > 0 && (rc = source(self, l.order[i], &out)) != 0)
             goto out;
-    }
     rc = out_commit(&out);
 out:
     out_abort(&out);
     st_layout_fini(&l);
     return rc;
+}
+
+static int from_memory(void *self, int i, struct out *out)
+{
+    const struct st_tensor *t = (const struct st_tensor *)self + i;
+
+    return out_write(out, t->data, (size_t)st_elements(t) * (size_t)st_type_size(t->type));
+}
+
+int st_write(const char *path, const struct st_tensor *tensors, int tensor_count, const struct st_meta *meta,
+             int meta_count)
+{
+    return st_write_from(path, tensors, tensor_count, meta, meta_count, from_memory, (void *)tensors);
 }

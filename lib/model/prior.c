@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "compute/host.h"
 
 #define LAYER_PARAMS 16
 #define OTHER_PARAMS 14
@@ -27,9 +28,9 @@ static struct tensor take1(struct arena *a, int64_t n)
     return t;
 }
 
-static struct tensor take2(struct arena *a, int64_t n, int64_t k)
+static struct tensor take2(struct arena *a, enum dtype type, int64_t n, int64_t k)
 {
-    struct tensor t = tensor_f32(NULL, n, k);
+    struct tensor t = tensor_of(type, NULL, n, k);
 
     t.data = arena_take(a, tensor_bytes(&t));
     return t;
@@ -43,39 +44,40 @@ static struct prior_norm take_norm(struct arena *a, int64_t d)
     return n;
 }
 
-static struct prior_linear take_linear(struct arena *a, int64_t out, int64_t in)
+static struct prior_linear take_linear(struct arena *a, enum dtype type, int64_t out, int64_t in)
 {
-    struct prior_linear l = {.w = take2(a, out, in)};
+    struct prior_linear l = {.w = take2(a, type, out, in)};
 
     l.b = take1(a, out);
     return l;
 }
 
-static void place(struct prior_weights *w, struct arena *a, const struct prior_config *c)
+/* type: of the blocks' matrices */
+static void place(struct prior_weights *w, struct arena *a, const struct prior_config *c, enum dtype type)
 {
     int64_t d = c->width;
 
-    w->text_token = take2(a, c->text_vocab, d);
-    w->text_position = take2(a, c->text_slots, d);
-    w->text_pad = take2(a, c->text_slots, d);
-    w->text_start = take2(a, 1, d);
-    w->image_token = take2(a, c->image_vocab, d);
-    w->image_row = take2(a, c->grid_h, d);
-    w->image_column = take2(a, c->grid_w, d);
-    w->image_start = take2(a, 1, d);
+    w->text_token = take2(a, DTYPE_F32, c->text_vocab, d);
+    w->text_position = take2(a, DTYPE_F32, c->text_slots, d);
+    w->text_pad = take2(a, DTYPE_F32, c->text_slots, d);
+    w->text_start = take2(a, DTYPE_F32, 1, d);
+    w->image_token = take2(a, DTYPE_F32, c->image_vocab, d);
+    w->image_row = take2(a, DTYPE_F32, c->grid_h, d);
+    w->image_column = take2(a, DTYPE_F32, c->grid_w, d);
+    w->image_start = take2(a, DTYPE_F32, 1, d);
     for (int64_t i = 0; i < c->layers; i++) {
         struct prior_layer *l = &w->layer[i];
 
         l->attn_norm = take_norm(a, d);
-        l->qkv = take_linear(a, 3 * d, d);
-        l->out = take_linear(a, d, d);
+        l->qkv = take_linear(a, type, 3 * d, d);
+        l->out = take_linear(a, type, d, d);
         l->mlp_norm = take_norm(a, d);
-        l->up = take_linear(a, 4 * d, d);
-        l->down = take_linear(a, d, 4 * d);
+        l->up = take_linear(a, type, 4 * d, d);
+        l->down = take_linear(a, type, d, 4 * d);
     }
     w->final = take_norm(a, d);
-    w->text_logits = take_linear(a, c->text_vocab, d);
-    w->image_logits = take_linear(a, c->image_vocab, d);
+    w->text_logits = take_linear(a, DTYPE_F32, c->text_vocab, d);
+    w->image_logits = take_linear(a, DTYPE_F32, c->image_vocab, d);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -114,6 +116,7 @@ static void add_linear(struct table *t, const char *stem, const struct prior_lin
 {
     add(t, stem, "weight", &w->w, &dw->w, spread);
     t->p->params.item[t->p->params.count - 1].decay = true;
+    t->p->params.item[t->p->params.count - 1].narrow = t->block >= 0;
     add(t, stem, "bias", &w->b, &dw->b, 0);
 }
 
@@ -124,7 +127,7 @@ static struct tensor third(const struct tensor *t, int64_t i)
 
     part.shape[0] = t->shape[0] / 3;
     if (t->data)
-        part.data = (float *)t->data + i * tensor_elements(&part);
+        part.data = (char *)t->data + (size_t)i * tensor_bytes(&part);
     return part;
 }
 
@@ -173,12 +176,22 @@ static void fill_table(struct prior *p)
     add_linear(&t, "image.logits", &w->image_logits, &dw->image_logits, 0);
 }
 
-int prior_init(struct prior *p, struct device *dev, const struct prior_config *config, bool gradients)
+struct prior_types prior_types_of(const char *device, const char *precision, bool master)
+{
+    if (strcmp(precision, "fp16") == 0)
+        return (struct prior_types){DTYPE_F16, DTYPE_F16, DTYPE_F16, DTYPE_F32};
+    if (strcmp(precision, "bf16") == 0 || device_activations_planned(device, precision) == DTYPE_BF16)
+        return (struct prior_types){DTYPE_BF16, master ? DTYPE_F32 : DTYPE_BF16, DTYPE_BF16, DTYPE_BF16};
+    return (struct prior_types){DTYPE_F32, DTYPE_F32, DTYPE_F32, DTYPE_F32};
+}
+
+int prior_init(struct prior *p, struct device *dev, const struct prior_config *config, struct prior_types types,
+               bool gradients)
 {
     size_t layers = (size_t)config->layers, count = OTHER_PARAMS + layers * LAYER_PARAMS;
     int rc;
 
-    *p = (struct prior){.config = *config, .device = dev, .branch = dev ? device_activations(dev) : DTYPE_F32};
+    *p = (struct prior){.config = *config, .device = dev, .types = types};
     if ((rc = prior_config_check(config)) != 0)
         return rc;
     p->w.layer = calloc(layers, sizeof *p->w.layer);
@@ -191,16 +204,18 @@ int prior_init(struct prior *p, struct device *dev, const struct prior_config *c
         rc = err_set(ERR_NOMEM, "no memory for the table of %zu parameters", count);
         goto fail;
     }
-    place(&p->w, &p->values, config);
+    place(&p->w, &p->values, config, types.weights);
+    place(&p->dw, &p->grads, config, types.grads);
     p->value_bytes = p->values.used;
-    p->grad_bytes = gradients ? p->value_bytes : 0;
+    p->grad_bytes = gradients ? p->grads.used : 0;
     if (dev && (rc = device_arena_init(dev, &p->values, p->value_bytes)) != 0)
         goto fail;
     if (dev && gradients && (rc = device_arena_init(dev, &p->grads, p->grad_bytes)) != 0)
         goto fail;
     if (dev)
-        place(&p->w, &p->values, config);
-    place(&p->dw, &p->grads, config);
+        place(&p->w, &p->values, config, types.weights);
+    if (dev && gradients)
+        place(&p->dw, &p->grads, config, types.grads);
     fill_table(p);
     return 0;
 fail:
@@ -228,12 +243,13 @@ void prior_fini(struct prior *p)
 int prior_start(struct prior *p, double scale, uint64_t seed)
 {
     struct rng rng = {seed, RNG_INIT};
-    float *chunk = malloc(sizeof *chunk * (size_t)CHUNK);
+    float *chunk = malloc(2 * sizeof *chunk * (size_t)CHUNK);
     int rc = chunk ? 0 : err_set(ERR_NOMEM, "no memory for first values");
 
     for (int i = 0; rc == 0 && i < p->params.count; i++) {
         const struct tensor *value = &p->params.item[i].value;
         int64_t n = tensor_elements(value);
+        size_t each = dtype_size(value->type);
         double spread = scale * p->spread[i];
 
         for (int64_t at = 0; rc == 0 && at < n; at += CHUNK) {
@@ -243,7 +259,8 @@ int prior_start(struct prior *p, double scale, uint64_t seed)
             for (int64_t e = 0; e < count; e++)
                 chunk[e] = spread > 0 ? (float)(spread * rng_normal(rng, (uint64_t)i, (uint64_t)(at + e)))
                                       : p->centre[i];
-            rc = device_upload(p->device, (float *)value->data + at, chunk, sizeof *chunk * (size_t)count);
+            host_from_f32(chunk + CHUNK, value->type, chunk, count);
+            rc = device_upload(p->device, (char *)value->data + (size_t)at * each, chunk + CHUNK, each * (size_t)count);
         }
     }
     free(chunk);

@@ -50,11 +50,18 @@ struct prior_weights {
     struct prior_linear text_logits, image_logits;                    /* [Vt,d], [Vi,d] */
 };
 
+/* In what numbers are kept.  All else, the stream between the branches above all, is f32. */
+struct prior_types {
+    enum dtype weights; /* matrices of the residual blocks */
+    enum dtype grads;   /* their gradients */
+    enum dtype branch;  /* activations inside the branches, and their gradients */
+    enum dtype ends;    /* what the logits are computed from, and its gradient */
+};
+
 struct prior {
     struct prior_config config;
     struct device *device;        /* borrowed; NULL: a plan only */
-    enum dtype branch;            /* what a pass keeps inside the branches, f32 or bf16; the stream between them is f32.  The
-                                   * device's choice (device_activations); for a plan the caller may set it */
+    struct prior_types types;
     struct prior_weights w, dw;
     struct param_table params;    /* item is owned; block: 2N attention of layer N, 2N+1 its MLP */
     float *spread;                /* owned: standard deviation of each parameter's initial values */
@@ -64,8 +71,13 @@ struct prior {
     size_t value_bytes, grad_bytes; /* of the two blocks, allocated or planned */
 };
 
-/* gradients: room for them too.  Values are zero until prior_start or a checkpoint fills them. */
-must_check int prior_init(struct prior *p, struct device *dev, const struct prior_config *config, bool gradients);
+/* Those of --precision auto, f32, bf16 or fp16 on a device of that name.  In bf16 the gradients are f32 where there are master
+ * copies of the weights, else bf16; fp16 is the paper's: everything in the blocks is f16, the logits' products are f32. */
+struct prior_types prior_types_of(const char *device, const char *precision, bool master);
+
+/* gradients: room for them too.  Values are zero until prior_start or a checkpoint fills them.  types all zero: f32. */
+must_check int prior_init(struct prior *p, struct device *dev, const struct prior_config *config, struct prior_types types,
+                          bool gradients);
 void prior_fini(struct prior *p);
 
 /* Initial values as Child et al. 2019 give them: weights N(0, 0.125/sqrt(d_in)), those that end a residual branch times

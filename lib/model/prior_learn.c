@@ -2,17 +2,18 @@
 #include "model/prior_learn.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/progress.h"
 
-int prior_learner_init(struct prior_learner *l, struct prior *prior, int64_t batch, int64_t micro, prior_fetch *fetch,
-                       void *from)
+int prior_learner_init(struct prior_learner *l, struct prior *prior, int64_t batch, int64_t micro, enum prior_keep keep,
+                       prior_fetch *fetch, void *from)
 {
     int rc;
 
     *l = (struct prior_learner){.prior = prior, .fetch = fetch, .from = from, .micro = micro, .loaded = -1, .update = -1,
                                 .since_s = clock_s()};
-    if ((rc = prior_pass_init(&l->pass, prior, micro, true)) == 0)
+    if ((rc = prior_pass_init(&l->pass, prior, micro, keep)) == 0)
         rc = prior_batch_init(&l->batch, &prior->config, batch);
     if (rc != 0)
         prior_learner_fini(l);
@@ -23,6 +24,7 @@ void prior_learner_fini(struct prior_learner *l)
 {
     prior_pass_fini(&l->pass);
     prior_batch_fini(&l->batch);
+    free(l->lost);
     *l = (struct prior_learner){0};
 }
 
@@ -81,6 +83,26 @@ int prior_learner_micro(void *self, int64_t t, int64_t first, int64_t count, int
     return 0;
 }
 
+int prior_learner_count_lost(struct prior_learner *l)
+{
+    l->lost = calloc(2 * (size_t)l->prior->config.layers, sizeof *l->lost);
+    l->pass.lost = l->lost;
+    return l->lost ? 0 : err_set(ERR_NOMEM, "no memory to count lost gradients");
+}
+
+/* Shares of what entered each block, and from 0 again. */
+static json_t *lost(struct prior_learner *l)
+{
+    double elements = (double)(l->examples * prior_slots(&l->prior->config) * l->prior->config.width);
+    json_t *list = json_array();
+
+    for (int64_t i = 0; i < 2 * l->prior->config.layers; i++) {
+        json_array_append_new(list, json_real((double)l->lost[i] / elements));
+        l->lost[i] = 0;
+    }
+    return list;
+}
+
 static json_t *mean(double sum, int64_t n)
 {
     return n > 0 && isfinite(sum) ? json_real(sum / (double)n) : json_null();
@@ -97,6 +119,8 @@ int prior_learner_report(void *self, int64_t t, json_t *line)
     json_object_set_new(line, "loss_image", mean(l->image, l->updates));
     json_object_set_new(line, "tokens_per_s", json_real(spent > 0 ? positions / spent : 0));
     json_object_set_new(line, "cut", json_integer(l->cut));
+    if (l->lost && l->examples > 0)
+        json_object_set_new(line, "lost", lost(l));
     l->text = l->image = 0;
     l->updates = l->examples = 0;
     l->since_s = now;

@@ -23,6 +23,7 @@ struct prior_learner {
     int64_t micro;              /* examples at a time */
     struct prior_pass pass;
     struct prior_batch batch;
+    int64_t *lost;              /* owned: prior_pass.lost since the last report; NULL: not asked for */
     int64_t loaded;             /* the update whose examples stand in the batch; -1: none */
     int64_t update;             /* being learned; -1: none */
     int64_t cut;                /* captions cut up to it */
@@ -41,15 +42,18 @@ static inline int64_t prior_micro(const struct prior_config *c, int64_t rows, in
 
 /* batch: examples of an update; micro: at a time, 1..batch. */
 must_check int prior_learner_init(struct prior_learner *l, struct prior *prior, int64_t batch, int64_t micro,
-                                  prior_fetch *fetch, void *from);
+                                  enum prior_keep keep, prior_fetch *fetch, void *from);
 void prior_learner_fini(struct prior_learner *l);
 
 /* The examples at positions first .. first+count-1 of update t, which has total of them from position t*total on: adds
  * their gradients, and their share of the mean loss to *loss. */
 must_check int prior_learner_micro(void *self, int64_t t, int64_t first, int64_t count, int64_t total, double *loss);
 
+/* Count what prior_pass.lost says from now on, and report it. */
+must_check int prior_learner_count_lost(struct prior_learner *l);
+
 /* loss_text, loss_image: nats a token, means over the updates since the last report; tokens_per_s: positions; cut: captions
- * cut since the start. */
+ * cut since the start; lost: shares of each block's elements, where they are counted. */
 must_check int prior_learner_report(void *self, int64_t t, json_t *line);
 
 /* Losses of n other examples: val_loss, val_loss_text, val_loss_image. */

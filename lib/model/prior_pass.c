@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "compute/act.h"
+#include "compute/adam.h"
 #include "compute/attn.h"
 #include "compute/embed.h"
 #include "compute/loss.h"
@@ -21,66 +23,107 @@ enum { TEXT_TOKEN, TEXT_POSITION, TEXT_PAD, TEXT_START, IMAGE_TOKEN, IMAGE_ROW, 
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static void place_kept(struct prior_kept *k, struct arena *a, const struct prior *p, int64_t rows, bool own_stream)
+enum prior_keep prior_keep_of(const char *recompute)
 {
-    size_t row = sizeof(float) * (size_t)rows, wide = dtype_size(p->branch) * (size_t)(rows * p->config.width);
+    return recompute[0] == 'b' ? PRIOR_KEEP_STREAM : recompute[0] == 'a' ? PRIOR_KEEP_MLP : PRIOR_KEEP_ALL;
+}
 
-    if (own_stream) {
-        k->x = arena_take(a, row * (size_t)p->config.width);
-        k->middle = arena_take(a, row * (size_t)p->config.width);
+/* Sizes of n examples: bytes of a float a row, and of d numbers of the branch's type a row. */
+struct sizes {
+    size_t row, stream, wide, lse;
+};
+
+static struct sizes sizes_of(const struct prior_pass *s)
+{
+    const struct prior_config *c = &s->prior->config;
+    size_t rows = (size_t)(s->capacity * prior_slots(c)), row = sizeof(float) * rows;
+
+    return (struct sizes){row, row * (size_t)c->width, dtype_size(s->prior->types.branch) * rows * (size_t)c->width,
+                          row * (size_t)c->heads};
+}
+
+static void place_attention(struct prior_kept *k, struct arena *a, const struct sizes *z)
+{
+    k->h = arena_take(a, z->wide);
+    k->qkv = arena_take(a, 3 * z->wide);
+    k->out = arena_take(a, z->wide);
+    k->lse = arena_take(a, z->lse);
+    k->mean = arena_take(a, z->row);
+    k->rstd = arena_take(a, z->row);
+}
+
+static void place_mlp(struct prior_kept *k, struct arena *a, const struct sizes *z)
+{
+    k->h2 = arena_take(a, z->wide);
+    k->up = arena_take(a, 4 * z->wide);
+    k->act = arena_take(a, 4 * z->wide);
+    k->mean2 = arena_take(a, z->row);
+    k->rstd2 = arena_take(a, z->row);
+}
+
+/* Of the two branches only one is at work at a time, so what is computed again takes the same memory in both. */
+static void place_shared(struct prior_kept *k, struct arena *a, const struct sizes *z)
+{
+    struct arena first = *a;
+
+    place_attention(k, &first, z);
+    place_mlp(k, a, z);
+    a->used = first.used > a->used ? first.used : a->used;
+}
+
+/* The layers' memory. */
+static void place_layers(struct prior_pass *s, struct arena *a, const struct sizes *z)
+{
+    struct prior_kept shared = {0};
+
+    if (s->keep == PRIOR_KEEP_MLP)
+        place_attention(&shared, a, z);
+    else if (s->keep != PRIOR_KEEP_ALL)
+        place_shared(&shared, a, z);
+    for (int64_t i = 0; i < s->prior->config.layers; i++) {
+        struct prior_kept *k = &s->kept[i];
+
+        *k = shared;
+        k->x = s->keep == PRIOR_KEEP_NOTHING ? s->last : arena_take(a, z->stream);
+        k->middle = s->keep == PRIOR_KEEP_NOTHING ? s->last : arena_take(a, z->stream);
+        if (s->keep == PRIOR_KEEP_ALL)
+            place_attention(k, a, z);
+        if (s->keep == PRIOR_KEEP_ALL || s->keep == PRIOR_KEEP_MLP)
+            place_mlp(k, a, z);
     }
-    k->h = arena_take(a, wide);
-    k->qkv = arena_take(a, 3 * wide);
-    k->out = arena_take(a, wide);
-    k->lse = arena_take(a, row * (size_t)p->config.heads);
-    k->h2 = arena_take(a, wide);
-    k->up = arena_take(a, 4 * wide);
-    k->act = arena_take(a, 4 * wide);
-    k->mean = arena_take(a, row);
-    k->rstd = arena_take(a, row);
-    k->mean2 = arena_take(a, row);
-    k->rstd2 = arena_take(a, row);
 }
 
 static void place(struct prior_pass *s, struct arena *a)
 {
     const struct prior_config *c = &s->prior->config;
-    int64_t text = s->capacity * c->text_slots, image = s->capacity * prior_image_slots(c), rows = text + image;
-    size_t row = sizeof(float) * (size_t)rows, stream = row * (size_t)c->width;
-    size_t wide = dtype_size(s->prior->branch) * (size_t)(rows * c->width);
+    const struct sizes z = sizes_of(s);
+    size_t text = (size_t)(s->capacity * c->text_slots), image = (size_t)(s->capacity * prior_image_slots(c));
+    size_t ends = s->prior->types.ends == DTYPE_F32 ? z.stream : z.stream / 2;
 
-    s->last = arena_take(a, stream);
-    if (s->gradients) {
-        for (int64_t i = 0; i < c->layers; i++)
-            place_kept(&s->kept[i], a, s->prior, rows, true);
-    } else {
-        s->kept[0].x = s->kept[0].middle = s->last;
-        place_kept(&s->kept[0], a, s->prior, rows, false);
-        for (int64_t i = 1; i < c->layers; i++)
-            s->kept[i] = s->kept[0];
-    }
+    s->last = arena_take(a, z.stream);
+    place_layers(s, a, &z);
     s->kept_bytes = a->used;
-    s->gathered = arena_take(a, stream);
-    s->h = arena_take(a, wide);
-    s->mean = arena_take(a, row);
-    s->rstd = arena_take(a, row);
-    s->text_logits = arena_take(a, sizeof(float) * (size_t)text * (size_t)c->text_vocab);
-    s->image_logits = arena_take(a, sizeof(float) * (size_t)image * (size_t)c->image_vocab);
-    s->loss = arena_take(a, row);
-    s->index = arena_take(a, row * TABLES);
-    if (s->gradients) {
-        s->dx = arena_take(a, stream);
-        s->dh = arena_take(a, wide);
-        s->dwide = arena_take(a, 4 * wide);
-    }
+    s->gathered = arena_take(a, z.stream);
+    s->h = arena_take(a, ends);
+    s->mean = arena_take(a, z.row);
+    s->rstd = arena_take(a, z.row);
+    s->text_logits = arena_take(a, sizeof(float) * text * (size_t)c->text_vocab);
+    s->image_logits = arena_take(a, sizeof(float) * image * (size_t)c->image_vocab);
+    s->loss = arena_take(a, z.row);
+    s->index = arena_take(a, z.row * TABLES);
+    if (s->keep == PRIOR_KEEP_NOTHING)
+        return;
+    s->dx = arena_take(a, z.stream);
+    s->dh = arena_take(a, ends > z.wide ? ends : z.wide);
+    s->dwide = arena_take(a, 4 * z.wide);
 }
 
-int prior_pass_init(struct prior_pass *s, const struct prior *p, int64_t n, bool gradients)
+int prior_pass_init(struct prior_pass *s, const struct prior *p, int64_t n, enum prior_keep keep)
 {
     size_t rows = (size_t)(n * prior_slots(&p->config));
     int rc;
 
-    *s = (struct prior_pass){.prior = p, .capacity = n, .gradients = gradients};
+    *s = (struct prior_pass){.prior = p, .capacity = n, .keep = keep};
     if (n < 1 || n > INT32_MAX / prior_slots(&p->config))
         return err_set(ERR_LIMIT, "%d examples of %d positions are too many at once", (int)n, (int)prior_slots(&p->config));
     if (!(s->kept = calloc((size_t)p->config.layers, sizeof *s->kept)))
@@ -248,7 +291,7 @@ static struct views views_of(const struct prior_kept *k, const struct prior *p, 
 {
     const struct prior_config *c = &p->config;
     int64_t d = c->width, slots = prior_slots(c), rows = n * slots;
-    enum dtype b = p->branch;
+    enum dtype b = p->types.branch;
 
     return (struct views){
         .x = tensor_f32(k->x, rows, d), .h = tensor_of(b, k->h, rows, d),
@@ -269,6 +312,24 @@ static int residual(struct device *dev, const struct tensor *y, const struct ten
     return op_matmul(dev, y, h, &l->w, &l->b, (struct matmul){.tb = true, .add = same, .plus = same ? NULL : x});
 }
 
+/* Up to the last product of each branch: what the backward pass wants of it, now or again. */
+static int attention(struct device *dev, const struct views *v, const struct prior_layer *w, const struct attn *attn)
+{
+    int rc;
+
+    if ((rc = op_norm(dev, &v->h, &v->mean, &v->rstd, &v->x, &w->attn_norm.g, &w->attn_norm.b, PRIOR_NORM_EPS)) != 0 ||
+        (rc = linear(dev, &v->qkv, &v->h, &w->qkv)) != 0)
+        return rc;
+    return op_attn(dev, &v->out3, &v->lse, &v->qkv3, attn);
+}
+
+static int mlp(struct device *dev, const struct views *v, const struct prior_layer *w)
+{
+    int rc = op_norm(dev, &v->h2, &v->mean2, &v->rstd2, &v->middle, &w->mlp_norm.g, &w->mlp_norm.b, PRIOR_NORM_EPS);
+
+    return rc == 0 ? op_matmul(dev, &v->up, &v->h2, &w->up.w, &w->up.b, (struct matmul){.tb = true, .gelu = &v->act}) : rc;
+}
+
 /* The layer's input stands in its x; y: the next layer's x. */
 static int layer_forward(struct prior_pass *s, int64_t i, int64_t n, const struct tensor *y)
 {
@@ -278,41 +339,87 @@ static int layer_forward(struct prior_pass *s, int64_t i, int64_t n, const struc
     struct device *dev = s->prior->device;
     int rc;
 
-    if ((rc = op_norm(dev, &v.h, &v.mean, &v.rstd, &v.x, &w->attn_norm.g, &w->attn_norm.b, PRIOR_NORM_EPS)) != 0 ||
-        (rc = linear(dev, &v.qkv, &v.h, &w->qkv)) != 0 ||
-        (rc = op_attn(dev, &v.out3, &v.lse, &v.qkv3, &attn)) != 0 ||
-        (rc = residual(dev, &v.middle, &v.x, &v.out, &w->out)) != 0 ||
-        (rc = op_norm(dev, &v.h2, &v.mean2, &v.rstd2, &v.middle, &w->mlp_norm.g, &w->mlp_norm.b, PRIOR_NORM_EPS)) != 0 ||
-        (rc = op_matmul(dev, &v.up, &v.h2, &w->up.w, &w->up.b, (struct matmul){.tb = true, .gelu = &v.act})) != 0)
+    if ((rc = attention(dev, &v, w, &attn)) != 0 || (rc = residual(dev, &v.middle, &v.x, &v.out, &w->out)) != 0 ||
+        (rc = mlp(dev, &v, w)) != 0)
         return rc;
     return residual(dev, y, &v.middle, &v.act, &w->down);
+}
+
+/* The stream's gradient as a block's branch takes it; where it is not the same, in the place of the gathered rows, which are done
+ * with when the layers' turn comes. */
+static int enter_block(struct prior_pass *s, struct tensor *dy, const struct tensor *dx, int64_t block)
+{
+    struct device *dev = s->prior->device;
+    struct squares sum = {0};
+    int rc = 0;
+
+    *dy = *dx;
+    if (s->scale || s->prior->types.branch != DTYPE_F32) {
+        *dy = tensor_of(s->prior->types.branch, s->gathered, dx->shape[0], dx->shape[1]);
+        rc = s->scale ? op_filter(dev, dy, dx, s->scale[block]) : op_copy(dev, dy, dx);
+    }
+    if (rc == 0 && s->lost) {
+        rc = op_sum_squares(dev, &sum, dy, 1);
+        s->lost[block] += sum.zeros;
+    }
+    return rc;
+}
+
+/* And back: through the norm in front of the branch, added to the stream's. */
+static int leave_block(struct prior_pass *s, const struct tensor *dx, const struct prior_norm *dw, const struct tensor *dh,
+                       const struct tensor *x, const struct tensor *mean, const struct tensor *rstd,
+                       const struct prior_norm *w, int64_t block)
+{
+    return op_norm_grad(s->prior->device, dx, &dw->g, &dw->b, dh, x, mean, rstd, &w->g,
+                        s->scale ? 1.0f / s->scale[block] : 1.0f, s->scale != NULL);
+}
+
+static int mlp_backward(struct prior_pass *s, int64_t i, const struct views *v, const struct tensor *dx,
+                        const struct tensor *dh)
+{
+    const struct prior_layer *w = &s->prior->w.layer[i], *dw = &s->prior->dw.layer[i];
+    struct tensor dy, dup = tensor_of(s->prior->types.branch, s->dwide, dx->shape[0], 4 * dx->shape[1]);
+    struct device *dev = s->prior->device;
+    int rc;
+
+    if ((s->keep == PRIOR_KEEP_STREAM && (rc = mlp(dev, v, w)) != 0) || (rc = enter_block(s, &dy, dx, 2 * i + 1)) != 0 ||
+        (rc = linear_grad(dev, &dup, &dy, &v->act, &w->down, &dw->down, &v->up)) != 0 ||
+        (rc = linear_grad(dev, dh, &dup, &v->h2, &w->up, &dw->up, NULL)) != 0)
+        return rc;
+    return leave_block(s, dx, &dw->mlp_norm, dh, &v->middle, &v->mean2, &v->rstd2, &w->mlp_norm, 2 * i + 1);
+}
+
+static int attention_backward(struct prior_pass *s, int64_t i, const struct views *v, const struct tensor *dx,
+                              const struct tensor *dh)
+{
+    const struct prior_layer *w = &s->prior->w.layer[i], *dw = &s->prior->dw.layer[i];
+    const struct attn attn = prior_attn(&s->prior->config, i);
+    struct tensor dy, dout3 = v->out3, dqkv = v->qkv, dqkv3 = v->qkv3;
+    struct device *dev = s->prior->device;
+    int rc;
+
+    dout3.data = dh->data;
+    dqkv.data = dqkv3.data = s->dwide;
+    if ((s->keep != PRIOR_KEEP_ALL && (rc = attention(dev, v, w, &attn)) != 0) ||
+        (rc = enter_block(s, &dy, dx, 2 * i)) != 0 ||
+        (rc = linear_grad(dev, dh, &dy, &v->out, &w->out, &dw->out, NULL)) != 0 ||
+        (rc = op_attn_grad(dev, &dqkv3, &dout3, &v->out3, &v->lse, &v->qkv3, &attn)) != 0 ||
+        (rc = linear_grad(dev, dh, &dqkv, &v->h, &w->qkv, &dw->qkv, NULL)) != 0)
+        return rc;
+    return leave_block(s, dx, &dw->attn_norm, dh, &v->x, &v->mean, &v->rstd, &w->attn_norm, 2 * i);
 }
 
 /* s->dx: the gradient behind the layer, then the one in front of it. */
 static int layer_backward(struct prior_pass *s, int64_t i, int64_t n)
 {
-    const struct prior_config *c = &s->prior->config;
-    const struct prior_layer *w = &s->prior->w.layer[i], *dw = &s->prior->dw.layer[i];
-    const struct attn attn = prior_attn(c, i);
     struct views v = views_of(&s->kept[i], s->prior, n);
-    struct device *dev = s->prior->device;
-    int64_t d = c->width, slots = prior_slots(c), rows = n * slots;
-    enum dtype b = s->prior->branch;
-    struct tensor dx = tensor_f32(s->dx, rows, d), dh = tensor_of(b, s->dh, rows, d), dup = tensor_of(b, s->dwide, rows, 4 * d);
-    struct tensor dout3 = tensor_of(b, s->dh, n, slots, d);
-    struct tensor dqkv = tensor_of(b, s->dwide, rows, 3 * d), dqkv3 = tensor_of(b, s->dwide, n, slots, 3 * d);
+    struct tensor dx = v.x, dh = v.h;
     int rc;
 
-    if ((rc = linear_grad(dev, &dup, &dx, &v.act, &w->down, &dw->down, &v.up)) != 0 ||
-        (rc = linear_grad(dev, &dh, &dup, &v.h2, &w->up, &dw->up, NULL)) != 0 ||
-        (rc = op_norm_grad(dev, &dx, &dw->mlp_norm.g, &dw->mlp_norm.b, &dh, &v.middle, &v.mean2, &v.rstd2,
-                           &w->mlp_norm.g)) != 0)
-        return rc;
-    if ((rc = linear_grad(dev, &dh, &dx, &v.out, &w->out, &dw->out, NULL)) != 0 ||
-        (rc = op_attn_grad(dev, &dqkv3, &dout3, &v.out3, &v.lse, &v.qkv3, &attn)) != 0 ||
-        (rc = linear_grad(dev, &dh, &dqkv, &v.h, &w->qkv, &dw->qkv, NULL)) != 0)
-        return rc;
-    return op_norm_grad(dev, &dx, &dw->attn_norm.g, &dw->attn_norm.b, &dh, &v.x, &v.mean, &v.rstd, &w->attn_norm.g);
+    dx.data = s->dx;
+    dh.data = s->dh;
+    rc = mlp_backward(s, i, &v, &dx, &dh);
+    return rc == 0 ? attention_backward(s, i, &v, &dx, &dh) : rc;
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
@@ -328,7 +435,7 @@ static struct ends ends_of(const struct prior_pass *s, int64_t n)
     const struct prior_config *c = &s->prior->config;
     int64_t d = c->width, text = n * c->text_slots, image = n * prior_image_slots(c), rows = text + image;
     int32_t *target = s->index + TARGET * rows;
-    struct tensor h = tensor_of(s->prior->branch, s->h, rows, d);
+    struct tensor h = tensor_of(s->prior->types.ends, s->h, rows, d);
 
     return (struct ends){
         .x = tensor_f32(s->last, rows, d), .gathered = tensor_f32(s->gathered, rows, d), .h = h,
@@ -397,7 +504,7 @@ static int logits_backward(struct prior_pass *s, int64_t n)
     struct device *dev = p->device;
     struct ends v = ends_of(s, n);
     int64_t text = v.text_h.shape[0], rows = v.x.shape[0], d = p->config.width;
-    struct tensor dh = tensor_of(p->branch, s->dh, rows, d), dtext = tensor_rows(&dh, 0, text);
+    struct tensor dh = tensor_of(p->types.ends, s->dh, rows, d), dtext = tensor_rows(&dh, 0, text);
     struct tensor dimage = tensor_rows(&dh, text, rows - text), dx = tensor_f32(s->dx, rows, d), dgathered = tensor_f32(s->dwide, rows, d);
     int rc;
 
@@ -405,7 +512,7 @@ static int logits_backward(struct prior_pass *s, int64_t n)
         (rc = linear_grad(dev, &dimage, &v.image_logits, &v.image_h, &p->w.image_logits, &p->dw.image_logits, NULL)) != 0 ||
         (rc = device_zero(dev, dgathered.data, tensor_bytes(&dgathered))) != 0 ||
         (rc = op_norm_grad(dev, &dgathered, &p->dw.final.g, &p->dw.final.b, &dh, &v.gathered, &v.mean, &v.rstd,
-                           &p->w.final.g)) != 0)
+                           &p->w.final.g, 1, false)) != 0)
         return rc;
     return op_embed(dev, &dx, &dgathered, &v.scatter, false);
 }
@@ -424,7 +531,7 @@ int prior_backward(struct prior_pass *s, const struct prior_examples *e, float t
     struct tensor dx;
     int rc;
 
-    if (!s->gradients || !(text_scale > 0) || !(image_scale > 0)) /* 0 would leave logits in place of gradients */
+    if (s->keep == PRIOR_KEEP_NOTHING || !(text_scale > 0) || !(image_scale > 0)) /* 0 would leave logits in place of gradients */
         return err_set(ERR_ARG, "no room for gradients, or a scale of the loss is not above 0");
     if ((rc = to_logits(s, e)) != 0 || (rc = to_loss(s, e->n, text_scale, image_scale)) != 0 ||
         (rc = logits_backward(s, e->n)) != 0)

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/signals.h"
 #include "format/run.h"
+#include "train/blocks.h"
 #include "train/state.h"
 
 #define LOG_MAX ((size_t)1 << 30)
@@ -22,7 +23,12 @@ struct loop {
     struct train_state state;
     FILE *log;                     /* owned: log.jsonl, appended to */
     struct progress progress;
+    struct squares *sums;          /* owned: of each parameter's gradient */
+    struct blocks blocks;          /* the last update's gradients */
+    bool *finite;                  /* owned: of each block */
     double norm;                   /* of the last update's gradient */
+    int64_t bad_t;                 /* the last update skipped since the last line; -1: none */
+    int bad_block;                 /* where it went wrong; -1: in no block */
     double logged_s;               /* when the last line was written */
     int64_t logged_t;
     int64_t saved_t;               /* -1: not yet */
@@ -127,10 +133,11 @@ static int gradient(struct loop *l, double *loss)
 {
     const struct param_table *params = l->task->params;
     int64_t batch = l->o->batch, micro = l->o->micro > 0 ? l->o->micro : batch;
-    double squares = 0;
     int rc = 0;
 
     *loss = 0;
+    for (int i = 0; i < l->blocks.count && l->task->scale; i++)
+        l->task->scale[i] = scales_of(&l->state.scales, i);
     for (int i = 0; rc == 0 && i < params->count; i++)
         rc = device_zero(l->task->device, params->item[i].grad.data, tensor_bytes(&params->item[i].grad));
     for (int64_t done = 0; rc == 0 && done < batch; done += micro) {
@@ -138,10 +145,11 @@ static int gradient(struct loop *l, double *loss)
 
         rc = l->task->micro(l->task->self, l->state.t, l->state.t * batch + done, count, batch, loss);
     }
-    if (rc == 0)
-        rc = op_sum_squares(l->task->device, &squares, l->state.grad, params->count);
-    l->norm = sqrt(squares);
-    return rc;
+    if (rc != 0 || (rc = op_sum_squares(l->task->device, l->sums, l->state.grad, params->count)) != 0)
+        return rc;
+    blocks_fold(&l->blocks, params, l->sums, &l->state.scales);
+    l->norm = blocks_norm(&l->blocks);
+    return 0;
 }
 
 static int apply(struct loop *l)
@@ -149,15 +157,19 @@ static int apply(struct loop *l)
     const struct param_table *params = l->task->params;
     struct train_state *s = &l->state;
     struct adam how = l->o->adam;
-    int rc = 0;
+    float clip = l->o->clip > 0 && l->norm > l->o->clip ? (float)(l->o->clip / l->norm) : 1.0f;
+    int rc = average_wait(&s->average); /* it reads the weights */
 
     how.lr = (float)step_size_at(&l->o->lr, s->t);
-    how.scale = l->o->clip > 0 && l->norm > l->o->clip ? (float)(l->o->clip / l->norm) : 1.0f;
     how.t = ++s->applied;
+    how.rng = (struct rng){s->seed, RNG_ROUND};
     for (int i = 0; rc == 0 && i < params->count; i++) {
         const struct param *p = &params->item[i];
 
         how.decay = p->decay ? l->o->adam.decay : 0;
+        how.scale = clip / scales_of(&s->scales, p->block);
+        how.master = s->master[i].data ? &s->master[i] : NULL;
+        how.element = (uint64_t)i << 40;
         rc = op_adam(l->task->device, &p->value, &s->m[i], &s->v[i], &p->grad, &how);
     }
     return rc;
@@ -166,13 +178,32 @@ static int apply(struct loop *l)
 static int average(struct loop *l)
 {
     struct train_state *s = &l->state;
-    int rc = 0;
 
-    if (!s->average || s->t % (l->o->average_every > 0 ? l->o->average_every : 1) != 0)
+    if (!s->average.mean || s->t % (l->o->average_every > 0 ? l->o->average_every : 1) != 0)
         return 0;
-    for (int i = 0; rc == 0 && i < s->params->count; i++)
-        rc = op_average(s->device, &s->average[i], &s->params->item[i].value, (float)l->o->average);
-    return rc;
+    return average_start(&s->average);
+}
+
+static int skip(struct loop *l, double loss)
+{
+    struct train_state *s = &l->state;
+
+    s->skipped++;
+    l->bad_t = s->t + 1;
+    l->bad_block = blocks_first_bad(&l->blocks);
+    if (!scales_may_fall(&s->scales, l->bad_block)) /* which takes its time, but helps */
+        s->skipped_in_row++;
+    if (l->o->max_skips == 0 || s->skipped_in_row < l->o->max_skips)
+        return 0;
+    return err_set(ERR_FORMAT, "%s: update %" PRId64 ": %" PRId64 " updates in a row skipped, loss %g, gradient norm %g, "
+                   "block %d", l->o->output, s->t + 1, s->skipped_in_row, loss, l->norm, l->bad_block);
+}
+
+static void change_scales(struct loop *l)
+{
+    for (int i = 0; i < l->blocks.count; i++)
+        l->finite[i] = l->blocks.block[i].finite;
+    scales_update(&l->state.scales, l->finite, l->state.t);
 }
 
 static int update(struct loop *l)
@@ -189,14 +220,13 @@ static int update(struct loop *l)
         s->skipped_in_row = 0;
         rc = apply(l);
     } else {
-        s->skipped++;
-        s->skipped_in_row++;
-        if (l->o->max_skips > 0 && s->skipped_in_row >= l->o->max_skips)
-            return err_set(ERR_FORMAT, "%s: update %" PRId64 ": %" PRId64 " updates in a row skipped, loss %g, gradient "
-                           "norm %g", l->o->output, s->t + 1, s->skipped_in_row, loss, l->norm);
+        rc = skip(l, loss);
     }
+    if (rc != 0)
+        return rc;
+    change_scales(l);
     s->t++;
-    return rc == 0 ? average(l) : rc;
+    return average(l);
 }
 
 /* ---- between updates --------------------------------------------------------------------------------------------- */
@@ -220,6 +250,46 @@ static int write_line(struct loop *l, json_t *line)
     return 0;
 }
 
+static double block_scale(const struct loop *l, int i)
+{
+    return log2((double)scales_of(&l->state.scales, i));
+}
+
+static double block_norm(const struct loop *l, int i)
+{
+    return sqrt(l->blocks.block[i].squares);
+}
+
+static double block_zeros(const struct loop *l, int i)
+{
+    return (double)l->blocks.block[i].zeros / (double)l->blocks.block[i].elements;
+}
+
+static void log_each(const struct loop *l, json_t *line, const char *field, double (*of)(const struct loop *l, int i))
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < l->blocks.count; i++)
+        json_array_append_new(list, real(of(l, i)));
+    json_object_set_new(line, field, list);
+}
+
+/* Of the residual blocks: log2 of the scales, and norm and share of zeros of the last update's gradients. */
+static void log_blocks(struct loop *l, json_t *line)
+{
+    if (l->bad_t >= 0) {
+        json_object_set_new(line, "bad_update", json_integer(l->bad_t));
+        json_object_set_new(line, "bad_block", l->bad_block >= 0 ? json_integer(l->bad_block) : json_null());
+        l->bad_t = -1;
+    }
+    if (l->state.scales.count > 0)
+        log_each(l, line, "scales", block_scale);
+    if (l->state.scales.count > 0 || l->o->log_blocks) {
+        log_each(l, line, "norms", block_norm);
+        log_each(l, line, "zeros", block_zeros);
+    }
+}
+
 static int log_line(struct loop *l, bool validate)
 {
     struct train_state *s = &l->state;
@@ -234,6 +304,7 @@ static int log_line(struct loop *l, bool validate)
     json_object_set_new(line, "skipped", json_integer(s->skipped));
     json_object_set_new(line, "examples_per_s",
                         real(spent > 0 ? (double)((s->t - l->logged_t) * l->o->batch) / spent : NAN));
+    log_blocks(l, line);
     if (l->task->report)
         rc = l->task->report(l->task->self, s->t, line);
     if (rc == 0 && validate) {
@@ -288,15 +359,53 @@ static int between(struct loop *l)
     return rc;
 }
 
+static struct state_how how_of(const struct train_options *o, bool averages_used)
+{
+    int64_t micro = o->micro > 0 ? o->micro : o->batch;
+
+    return (struct state_how){.average = o->average, .exchange = averages_used, .master = o->master,
+                              .narrow_moments = o->narrow_moments, .scaling = o->scaling,
+                              .scale_unit = (double)((o->batch + micro - 1) / micro), .scale_first = o->scale_first,
+                              .convert = o->convert};
+}
+
+struct state_sizes train_sizes(const struct train_options *o, const struct param_table *params, bool averages_used)
+{
+    const struct state_how how = how_of(o, averages_used);
+
+    return state_sizes_of(params, &how);
+}
+
+static int loop_init(struct loop *l)
+{
+    const struct state_how how = how_of(l->o, l->task->validate || l->task->pictures);
+    int rc;
+
+    if (l->o->scaling != SCALING_NONE && !l->task->scale)
+        return err_set(ERR_ARG, "gradient scales, and a task that does not take them");
+    if ((rc = state_init(&l->state, l->task->device, l->task->params, &how)) != 0 ||
+        (rc = blocks_init(&l->blocks, l->task->params)) != 0)
+        return rc;
+    l->state.seed = l->o->seed;
+    l->sums = calloc((size_t)l->task->params->count + 1, sizeof *l->sums);
+    l->finite = calloc((size_t)l->blocks.count + 1, sizeof *l->finite);
+    return l->sums && l->finite ? 0 : err_set(ERR_NOMEM, "no memory for sums of gradients");
+}
+
+static void loop_fini(struct loop *l)
+{
+    state_fini(&l->state);
+    blocks_fini(&l->blocks);
+    free(l->sums);
+    free(l->finite);
+}
+
 int train_run(const struct train_options *o, const struct train_task *task)
 {
-    struct loop l = {.o = o, .task = task, .saved_t = -1};
-    int rc = state_init(&l.state, task->device, task->params, o->average > 0);
+    struct loop l = {.o = o, .task = task, .saved_t = -1, .bad_t = -1};
+    int rc;
 
-    if (rc != 0)
-        return rc;
-    l.state.seed = o->seed;
-    if ((rc = open_run(&l)) != 0)
+    if ((rc = loop_init(&l)) != 0 || (rc = open_run(&l)) != 0)
         goto out;
     signals_install();
     progress_start(&l.progress, o->program, "updates", o->steps, o->quiet);
@@ -310,6 +419,6 @@ int train_run(const struct train_options *o, const struct train_task *task)
 out:
     if (l.log && fclose(l.log) != 0 && rc == 0)
         rc = err_errno(ERR_IO, "%s/log.jsonl: cannot close", o->output);
-    state_fini(&l.state);
+    loop_fini(&l);
     return rc;
 }

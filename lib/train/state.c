@@ -1,320 +1,196 @@
 /* SPDX-License-Identifier: MIT */
-/* state.c -- three files a checkpoint: values, averages, and what only a resume needs. */
+/* state.c -- memory of the optimiser's numbers, and the exchange of values and averages. */
 #include "train/state.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
-#include "format/run.h"
+#include "compute/act.h"
+#include "compute/host.h"
+#include "format/st.h"
+#include "train/blocks.h"
 #include "train/loop.h"
 
-#define STATE_META 8
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
-static size_t padded(size_t size)
+static struct tensor take(struct arena *a, const struct tensor *like, enum dtype type)
 {
-    return (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
-}
+    struct tensor t = tensor_view(NULL, type, like->rank, like->shape);
 
-static size_t largest(const struct param_table *params)
-{
-    size_t most = 0;
-
-    for (int i = 0; i < params->count; i++)
-        if (tensor_bytes(&params->item[i].value) > most)
-            most = tensor_bytes(&params->item[i].value);
-    return most;
-}
-
-size_t state_bytes(const struct param_table *params, bool average)
-{
-    size_t sum = 0;
-
-    for (int i = 0; i < params->count; i++)
-        sum += padded(tensor_bytes(&params->item[i].value));
-    return sum * (average ? 3 : 2) + (average ? padded(largest(params)) : 0);
-}
-
-size_t train_state_bytes(const struct param_table *params, bool average)
-{
-    return state_bytes(params, average);
-}
-
-static struct tensor *take_like(struct train_state *s)
-{
-    struct tensor *t = calloc((size_t)s->params->count + 1, sizeof *t);
-
-    for (int i = 0; t && i < s->params->count; i++) {
-        t[i] = s->params->item[i].value;
-        t[i].data = arena_take(&s->arena, tensor_bytes(&t[i]));
-    }
+    t.data = arena_take(a, tensor_bytes(&t));
     return t;
 }
 
-int state_init(struct train_state *s, struct device *device, const struct param_table *params, bool average)
+static bool has_master(const struct param *p, const struct state_how *how)
 {
+    return how->master && p->value.type != DTYPE_F32;
+}
+
+/* Counts where the arena has no memory.  s->m and the others may be NULL then. */
+static void place(struct train_state *s)
+{
+    bool codes = s->how.narrow_moments;
+
+    for (int i = 0; i < s->params->count; i++) {
+        const struct param *p = &s->params->item[i];
+        struct tensor m = take(&s->arena, &p->value, codes && p->narrow ? DTYPE_E6M9 : DTYPE_F32);
+        struct tensor v = take(&s->arena, &p->value, codes && p->narrow ? DTYPE_E6M10 : DTYPE_F32);
+
+        if (s->m) {
+            s->m[i] = m;
+            s->v[i] = v;
+        }
+    }
+}
+
+static void place_masters(struct train_state *s)
+{
+    for (int i = 0; i < s->params->count; i++) {
+        const struct param *p = &s->params->item[i];
+        struct tensor master = has_master(p, &s->how) ? take(&s->arena, &p->value, DTYPE_F32) : (struct tensor){0};
+
+        if (s->master) {
+            s->master[i] = master;
+            s->weights[i] = master.data ? master : p->value;
+        }
+    }
+}
+
+static size_t held_bytes(const struct param_table *params)
+{
+    struct arena a = {0};
+
+    for (int i = 0; i < params->count; i++)
+        arena_take(&a, tensor_bytes(&params->item[i].value));
+    return a.used;
+}
+
+struct state_sizes state_sizes_of(const struct param_table *params, const struct state_how *how)
+{
+    struct train_state s = {.params = params, .how = *how};
+    struct state_sizes sizes = {0};
+    size_t weights = 0, floats = 0, largest = 0;
+
+    place(&s);
+    sizes.moments = s.arena.used;
+    place_masters(&s);
+    sizes.masters = s.arena.used - sizes.moments;
+    for (int i = 0; i < params->count; i++) {
+        const struct param *p = &params->item[i];
+        size_t n = (size_t)tensor_elements(&p->value);
+
+        floats += sizeof(float) * n;
+        largest = sizeof(float) * n > largest ? sizeof(float) * n : largest;
+        weights += has_master(p, how) ? sizeof(float) * n : tensor_bytes(&p->value);
+    }
+    if (how->average > 0) {
+        sizes.average = floats;
+        sizes.held = how->exchange ? held_bytes(params) : 0;
+    }
+    sizes.staged = largest < STATE_PIECE ? largest : STATE_PIECE;
+    sizes.saved = weights + sizes.moments + (how->average > 0 ? floats : 0);
+    return sizes;
+}
+
+static int start_masters(struct train_state *s)
+{
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < s->params->count; i++)
+        if (s->master[i].data)
+            rc = op_copy(s->device, &s->master[i], &s->params->item[i].value);
+    return rc;
+}
+
+static int tables_init(struct train_state *s)
+{
+    size_t room = (size_t)s->params->count + 1;
+
+    s->m = calloc(room, sizeof *s->m);
+    s->v = calloc(room, sizeof *s->v);
+    s->master = calloc(room, sizeof *s->master);
+    s->weights = calloc(room, sizeof *s->weights);
+    s->grad = calloc(room, sizeof *s->grad);
+    if (!s->m || !s->v || !s->master || !s->weights || !s->grad)
+        return err_set(ERR_NOMEM, "no memory for the table of %d parameters", s->params->count);
+    for (int i = 0; i < s->params->count; i++)
+        s->grad[i] = s->params->item[i].grad;
+    return 0;
+}
+
+int state_init(struct train_state *s, struct device *device, const struct param_table *params, const struct state_how *how)
+{
+    const struct state_sizes sizes = state_sizes_of(params, how);
     int rc;
 
-    *s = (struct train_state){.device = device, .params = params};
-    if ((rc = device_arena_init(device, &s->arena, state_bytes(params, average))) != 0)
-        return rc;
-    s->m = take_like(s);
-    s->v = take_like(s);
-    s->average = average ? take_like(s) : NULL;
-    s->scratch = average ? arena_take(&s->arena, largest(params)) : NULL;
-    s->grad = calloc((size_t)params->count + 1, sizeof *s->grad);
-    for (int i = 0; s->grad && i < params->count; i++)
-        s->grad[i] = params->item[i].grad;
-    if (!s->m || !s->v || !s->grad || (average && !s->average)) {
-        state_fini(s);
-        return err_set(ERR_NOMEM, "no memory for the table of %d parameters", params->count);
-    }
-    for (int i = 0; average && i < params->count; i++)
-        if ((rc = op_copy(device, &s->average[i], &params->item[i].value)) != 0) {
-            state_fini(s);
-            return rc;
-        }
+    *s = (struct train_state){.device = device, .params = params, .how = *how};
+    if ((rc = device_arena_init(device, &s->arena, sizes.moments + sizes.masters)) != 0 || (rc = tables_init(s)) != 0)
+        goto fail;
+    place(s);
+    place_masters(s);
+    if ((rc = scales_init(&s->scales, how->scaling, blocks_in(params), how->scale_unit, how->scale_first)) != 0 ||
+        (rc = start_masters(s)) != 0 ||
+        (how->average > 0 && (rc = average_init(&s->average, device, s->weights, params->count, how->average)) != 0) ||
+        (sizes.held > 0 && (rc = arena_init(&s->held, sizes.held)) != 0))
+        goto fail;
     return 0;
+fail:
+    state_fini(s);
+    return rc;
 }
 
 void state_fini(struct train_state *s)
 {
+    average_fini(&s->average);
+    scales_fini(&s->scales);
+    arena_fini(&s->held);
     if (s->device)
         device_arena_fini(s->device, &s->arena);
     free(s->m);
     free(s->v);
-    free(s->average);
+    free(s->master);
+    free(s->weights);
     free(s->grad);
     *s = (struct train_state){0};
 }
 
+/* ---- averages in the place of values ------------------------------------------------------------------------------ */
+
+/* mean, rounded to the value's type. */
+static int put_mean(struct train_state *s, const struct tensor *value, const float *mean)
+{
+    size_t each = dtype_size(value->type);
+    int64_t n = tensor_elements(value), piece = (int64_t)(s->average.piece_bytes / each);
+    int rc = 0;
+
+    for (int64_t at = 0; rc == 0 && at < n; at += piece) {
+        int64_t count = n - at < piece ? n - at : piece;
+
+        host_from_f32(s->average.piece, value->type, mean + at, count);
+        rc = device_upload(s->device, (char *)value->data + (size_t)at * each, s->average.piece, (size_t)count * each);
+    }
+    return rc;
+}
+
 int state_exchange(struct train_state *s)
 {
-    int rc = 0;
-
-    for (int i = 0; s->average && rc == 0 && i < s->params->count; i++) {
-        const struct tensor *value = &s->params->item[i].value;
-        struct tensor scratch = *value;
-
-        scratch.data = s->scratch;
-        if ((rc = op_copy(s->device, &scratch, value)) != 0 ||
-            (rc = op_copy(s->device, value, &s->average[i])) != 0)
-            return rc;
-        rc = op_copy(s->device, &s->average[i], &scratch);
-    }
-    return rc;
-}
-
-/* ---- to disk ----------------------------------------------------------------------------------------------------- */
-
-/* A file under construction: tensors staged in host memory. */
-struct staging {
-    struct st_tensor *tensor; /* owned */
-    char **name;              /* owned strings of the state file, else NULL entries */
-    void **data;              /* owned copies */
-    int count, room;
-};
-
-static int staging_init(struct staging *g, int room)
-{
-    *g = (struct staging){.room = room};
-    g->tensor = calloc((size_t)room + 1, sizeof *g->tensor);
-    g->name = calloc((size_t)room + 1, sizeof *g->name);
-    g->data = calloc((size_t)room + 1, sizeof *g->data);
-    return g->tensor && g->name && g->data ? 0 : err_set(ERR_NOMEM, "no memory for a table of %d tensors", room);
-}
-
-static void staging_fini(struct staging *g)
-{
-    for (int i = 0; i < g->count; i++) {
-        free(g->name[i]);
-        free(g->data[i]);
-    }
-    free(g->tensor);
-    free(g->name);
-    free(g->data);
-    *g = (struct staging){0};
-}
-
-static int staging_add(struct staging *g, struct device *device, const char *prefix, const char *name,
-                       const struct tensor *t)
-{
-    struct st_tensor *to = &g->tensor[g->count];
-    size_t size = tensor_bytes(t);
-
-    g->name[g->count] = text_printf("%s%s", prefix, name);
-    g->data[g->count] = malloc(size ? size : 1);
-    g->count++;
-    if (!g->name[g->count - 1] || !g->data[g->count - 1])
-        return err_set(ERR_NOMEM, "no memory to save %s", name);
-    *to = (struct st_tensor){.name = g->name[g->count - 1], .type = ST_F32, .rank = t->rank,
-                             .data = g->data[g->count - 1], .size = size};
-    memcpy(to->shape, t->shape, sizeof *t->shape * (size_t)t->rank);
-    return device_download(device, g->data[g->count - 1], t->data, size);
-}
-
-/* One file of values taken from `from` (params->count views), or from the parameters where it is NULL. */
-static int save_values(struct train_state *s, const char *folder, const char *file, const struct tensor *from,
-                       const struct st_meta *meta, int meta_count)
-{
-    char *path = text_printf("%s/%s", folder, file);
-    struct staging g;
-    int rc = path ? staging_init(&g, s->params->count) : err_set(ERR_NOMEM, "no memory");
-
-    if (!path)
-        return rc;
-    for (int i = 0; rc == 0 && i < s->params->count; i++)
-        rc = staging_add(&g, s->device, "", s->params->item[i].name, from ? &from[i] : &s->params->item[i].value);
-    if (rc == 0)
-        rc = st_write(path, g.tensor, g.count, meta, meta_count);
-    staging_fini(&g);
-    free(path);
-    return rc;
-}
-
-static int save_state(struct train_state *s, const char *folder)
-{
-    char text[STATE_META][32];
-    struct st_meta meta[STATE_META] = {
-        {"format", "armchair-state 1"}, {"step", text[1]}, {"applied", text[2]}, {"skipped", text[3]},
-        {"skipped_in_row", text[4]}, {"loss_sum", text[5]}, {"loss_count", text[6]}, {"seed", text[7]}};
-    char *path = text_printf("%s/state.safetensors", folder);
-    struct staging g;
-    int rc = path ? staging_init(&g, 2 * s->params->count) : err_set(ERR_NOMEM, "no memory");
-
-    if (!path)
-        return rc;
-    snprintf(text[1], sizeof *text, "%" PRId64, s->t);
-    snprintf(text[2], sizeof *text, "%" PRId64, s->applied);
-    snprintf(text[3], sizeof *text, "%" PRId64, s->skipped);
-    snprintf(text[4], sizeof *text, "%" PRId64, s->skipped_in_row);
-    snprintf(text[5], sizeof *text, "%a", s->loss_sum); /* hexadecimal: nothing is lost */
-    snprintf(text[6], sizeof *text, "%" PRId64, s->loss_count);
-    snprintf(text[7], sizeof *text, "%" PRIu64, s->seed);
-    for (int i = 0; rc == 0 && i < s->params->count; i++)
-        if ((rc = staging_add(&g, s->device, "m.", s->params->item[i].name, &s->m[i])) == 0)
-            rc = staging_add(&g, s->device, "v.", s->params->item[i].name, &s->v[i]);
-    if (rc == 0)
-        rc = st_write(path, g.tensor, g.count, meta, STATE_META);
-    staging_fini(&g);
-    free(path);
-    return rc;
-}
-
-int state_save(struct train_state *s, const char *run, int keep, const struct st_meta *meta, int meta_count)
-{
-    struct st_meta *all = calloc((size_t)meta_count + 1, sizeof *all);
-    char folder[RUN_PATH_MAX], step[32];
+    struct arena held = s->held;
     int rc;
 
-    if (!all)
-        return err_set(ERR_NOMEM, "no memory");
-    if (meta_count)
-        memcpy(all, meta, sizeof *meta * (size_t)meta_count);
-    snprintf(step, sizeof step, "%" PRId64, s->t);
-    all[meta_count] = (struct st_meta){"step", step};
-    if ((rc = run_begin(folder, run, s->t)) == 0)
-        rc = save_values(s, folder, "model.safetensors", NULL, all, meta_count + 1);
-    if (rc == 0 && s->average)
-        rc = save_values(s, folder, "ema.safetensors", s->average, all, meta_count + 1);
-    if (rc == 0)
-        rc = save_state(s, folder);
-    if (rc == 0)
-        rc = run_commit(run, s->t, keep);
-    free(all);
+    if (!s->average.mean)
+        return 0;
+    if ((rc = average_wait(&s->average)) != 0)
+        return rc;
+    held.used = 0;
+    for (int i = 0; rc == 0 && i < s->params->count; i++) {
+        const struct tensor *value = &s->params->item[i].value;
+        void *place_held = arena_take(&held, tensor_bytes(value));
+
+        if (s->exchanged)
+            rc = device_upload(s->device, value->data, place_held, tensor_bytes(value));
+        else if ((rc = device_download(s->device, place_held, value->data, tensor_bytes(value))) == 0)
+            rc = put_mean(s, value, s->average.mean[i]);
+    }
+    s->exchanged = !s->exchanged;
     return rc;
-}
-
-/* ---- and back ---------------------------------------------------------------------------------------------------- */
-
-static int load_tensor(struct device *device, const struct tensor *to, const struct st_file *file, const char *prefix,
-                       const char *name)
-{
-    char *full = text_printf("%s%s", prefix, name);
-    const struct st_tensor *t = full ? st_find(file, full) : NULL;
-    float *values = NULL;
-    int rc = 0;
-
-    if (!full)
-        return err_set(ERR_NOMEM, "no memory");
-    if (!t)
-        rc = err_set(ERR_MISMATCH, "no tensor %s", full);
-    else if (t->rank != to->rank || memcmp(t->shape, to->shape, sizeof *to->shape * (size_t)to->rank) != 0)
-        rc = err_set(ERR_MISMATCH, "tensor %s has another shape", full);
-    else if (!(values = malloc(tensor_bytes(to) + 1)))
-        rc = err_set(ERR_NOMEM, "no memory for %s", full);
-    else if ((rc = st_to_f32(values, t)) == 0)
-        rc = device_upload(device, to->data, values, tensor_bytes(to));
-    free(values);
-    free(full);
-    return rc;
-}
-
-int train_load(struct device *dev, const struct param_table *params, const struct st_file *file, const char *prefix)
-{
-    int rc = 0;
-
-    for (int i = 0; rc == 0 && i < params->count; i++)
-        rc = load_tensor(dev, &params->item[i].value, file, prefix, params->item[i].name);
-    return rc;
-}
-
-static int64_t meta_number(const struct st_file *f, const char *key)
-{
-    const char *text = st_meta_get(f, key);
-
-    return text ? strtoll(text, NULL, 10) : 0;
-}
-
-static int load_state(struct train_state *s, const struct st_file *f)
-{
-    const char *sum = st_meta_get(f, "loss_sum"), *seed = st_meta_get(f, "seed"), *format = st_meta_get(f, "format");
-    int rc = 0;
-
-    if (!format || strcmp(format, "armchair-state 1") != 0)
-        return err_set(ERR_FORMAT, "not a training state of version 1");
-    if (!seed || strtoull(seed, NULL, 10) != s->seed)
-        return err_set(ERR_MISMATCH, "the run was started with --seed %s, not %" PRIu64, seed ? seed : "?", s->seed);
-    s->t = meta_number(f, "step");
-    s->applied = meta_number(f, "applied");
-    s->skipped = meta_number(f, "skipped");
-    s->skipped_in_row = meta_number(f, "skipped_in_row");
-    s->loss_count = meta_number(f, "loss_count");
-    s->loss_sum = sum ? strtod(sum, NULL) : 0;
-    for (int i = 0; rc == 0 && i < s->params->count; i++)
-        if ((rc = load_tensor(s->device, &s->m[i], f, "m.", s->params->item[i].name)) == 0)
-            rc = load_tensor(s->device, &s->v[i], f, "v.", s->params->item[i].name);
-    return rc;
-}
-
-/* One of the checkpoint's files: which 0 values, 1 averages, 2 state. */
-static int load_file(struct train_state *s, const char *folder, int which)
-{
-    static const char *const names[] = {"model", "ema", "state"};
-    char *path = text_printf("%s/%s.safetensors", folder, names[which]);
-    struct st_file *f = NULL;
-    int rc = path ? st_open(&f, path) : err_set(ERR_NOMEM, "no memory");
-
-    if (rc == 0 && which == 0)
-        rc = train_load(s->device, s->params, f, "");
-    for (int i = 0; rc == 0 && which == 1 && i < s->params->count; i++)
-        rc = load_tensor(s->device, &s->average[i], f, "", s->params->item[i].name);
-    if (rc == 0 && which == 2)
-        rc = load_state(s, f);
-    if (rc != 0 && path)
-        rc = err_at(rc, "%s", path);
-    st_close(f);
-    free(path);
-    return rc;
-}
-
-int state_load(struct train_state *s, const char *folder)
-{
-    int rc = load_file(s, folder, 0);
-
-    if (rc == 0 && s->average)
-        rc = load_file(s, folder, 1);
-    return rc == 0 ? load_file(s, folder, 2) : rc;
 }

@@ -38,7 +38,7 @@ static void train(void *of)
     const struct param_table *params = dvae_params(b->dvae);
     struct dvae_relax how = {.tau = 1, .beta = 6.6, .rng = {1, RNG_GUMBEL}, .step = (uint64_t)b->t, .total = b->batch};
     struct dvae_loss loss;
-    double squares;
+    double squares = 0;
     float scale;
 
     b->t++;
@@ -46,7 +46,12 @@ static void train(void *of)
         check(device_zero(&b->dev, params->item[i].grad.data, tensor_bytes(&params->item[i].grad)));
     check(dvae_learn(b->dvae, &loss, b->pixels, b->batch, &how));
     check(isfinite(loss.nll + loss.kl) ? 0 : err_set(ERR_ARG, "the loss of update %d is not a number", b->t));
-    check(op_sum_squares(&b->dev, &squares, b->grad, params->count));
+    for (int i = 0; i < params->count; i++) {
+        struct squares one;
+
+        check(op_sum_squares(&b->dev, &one, &b->grad[i], 1));
+        squares += one.sum;
+    }
     scale = squares > 1 ? (float)(1 / sqrt(squares)) : 1;
     b->moments.used = 0;
     for (int i = 0; i < params->count; i++) {

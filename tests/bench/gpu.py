@@ -354,7 +354,7 @@ def dvae_row(args, table, s, peers, rounds):
 
 
 OPS_LINE = re.compile(r"^(.{30}) (\S+) +([0-9.]+) us +([0-9.]+) to +([0-9.]+) +([0-9.]+) GB/s +([0-9.]+) TFLOP/s$")
-OPS_SHOWN = ("copy", "norm", "cross_entropy", "adam", "sum_squares", "matmul", "attn", "gumbel", "choose", "thin")
+OPS_SHOWN = ("copy", "filter", "norm", "cross_entropy", "adam", "sum_squares", "matmul", "attn", "gumbel", "choose", "thin")
 
 
 def our_ops(args, part):

@@ -233,32 +233,56 @@ static int run_norm(struct bench *b)
 
 static int run_norm_grad(struct bench *b)
 {
-    return op_norm_grad(&b->dev, &b->t[2], &b->t[3], &b->t[4], &b->t[1], &b->t[0], &b->t[5], &b->t[6], &b->t[3]);
+    return op_norm_grad(&b->dev, &b->t[2], &b->t[3], &b->t[4], &b->t[1], &b->t[0], &b->t[5], &b->t[6], &b->t[3], 0.5f, true);
 }
+
+static int run_filter(struct bench *b) { return op_filter(&b->dev, &b->t[1], &b->t[0], 0.5f); }
 
 static int run_adam(struct bench *b)
 {
-    const struct adam how = {1e-3f, 0.9f, 0.96f, 1e-8f, 0.045f, 5.0f, 1.0f, 10};
+    const struct adam how = {.lr = 1e-3f, .beta1 = 0.9f, .beta2 = 0.96f, .eps = 1e-8f, .decay = 0.045f, .v_max = 5.0f,
+                             .scale = 1.0f, .t = 10, .master = b->t[4].data ? &b->t[4] : NULL, .rng = {1, RNG_ROUND}};
 
     return op_adam(&b->dev, &b->t[0], &b->t[1], &b->t[2], &b->t[3], &how);
 }
 
 static int run_sum_squares(struct bench *b)
 {
-    double sum;
+    struct squares sum;
 
     return op_sum_squares(&b->dev, &sum, &b->t[0], 1);
+}
+
+/* Weights and gradients of the case's type; 16-bit ones with a master copy or stochastically rounded.  What is read and written
+ * once: the weights (a copy only written), both moments and the master copy twice, the gradients. */
+static void optimiser(struct bench *b, const char *name, int64_t n, bool master, bool codes)
+{
+    double p, g, moments, copy;
+
+    begin(b);
+    p = (double)tensor_bytes(make_typed(b, 0, tensor_f32(NULL, n)));
+    moments = 2 * (double)tensor_bytes(make(b, 1, tensor_of(codes ? DTYPE_E6M9 : DTYPE_F32, NULL, n)));
+    make(b, 2, tensor_of(codes ? DTYPE_E6M10 : DTYPE_F32, NULL, n));
+    g = (double)tensor_bytes(make_typed(b, 3, tensor_f32(NULL, n)));
+    b->t[4] = (struct tensor){0};
+    copy = master ? (double)tensor_bytes(make(b, 4, tensor_f32(NULL, n))) : 0;
+    measure(b, name, run_adam, (master ? p : 2 * p) + g + 2 * moments + 2 * copy, 0);
 }
 
 static void passes(struct bench *b)
 {
     int64_t m = b->tiny ? 64 : 20480, d = b->tiny ? 32 : 1024, all = b->tiny ? 4096 : (int64_t)100 << 20;
+    bool wide = b->type == DTYPE_F32;
     double io;
 
     begin(b);
     io = (double)tensor_bytes(make_typed(b, 0, tensor_f32(NULL, 2 * all)));
     make_typed(b, 1, tensor_f32(NULL, 2 * all));
     measure(b, "copy", run_copy, 2 * io, 0);
+    begin(b);
+    io += (double)tensor_bytes(make(b, 0, tensor_f32(NULL, 2 * all)));
+    make_typed(b, 1, tensor_f32(NULL, 2 * all));
+    measure(b, "filter", run_filter, io, 0);
     begin(b);
     for (int i = 0; i < 3; i++)
         io = (double)tensor_bytes(make_typed(b, i, tensor_f32(NULL, m, d)));
@@ -271,13 +295,13 @@ static void passes(struct bench *b)
     make(b, 1, tensor_f32(NULL, m * 4 / 5));
     make(b, 2, tensor_i32(NULL, m * 4 / 5));
     measure(b, "cross_entropy", run_loss, 2 * io, 0);
-    if (b->type != DTYPE_F32)
+    optimiser(b, wide ? "adam" : "adam rounded", all, false, false);
+    measure(b, wide ? "sum_squares" : "sum_squares narrow", run_sum_squares, (double)tensor_bytes(&b->t[0]), 0);
+    optimiser(b, wide ? "adam codes" : "adam rounded codes", all, false, true);
+    if (wide)
         return;
-    begin(b);
-    for (int i = 0; i < 4; i++)
-        io = (double)tensor_bytes(make(b, i, tensor_f32(NULL, all)));
-    measure(b, "adam", run_adam, 7 * io, 0);
-    measure(b, "sum_squares", run_sum_squares, io, 0);
+    optimiser(b, "adam master", all, true, false);
+    optimiser(b, "adam master codes", all, true, true);
 }
 
 static const struct gumbel noise = {.rng = {1, RNG_TEST}, .tau = 1.0f};

@@ -50,6 +50,19 @@ static struct tensor fill(struct bench *b, struct tensor t)
     return t;
 }
 
+/* The same in another type. */
+static struct tensor fill_as(struct bench *b, enum dtype type, struct tensor t)
+{
+    struct tensor wide = fill(b, t);
+
+    if (type == DTYPE_F32 || b->arena.failed)
+        return wide;
+    t.type = type;
+    t.data = arena_take(&b->arena, tensor_bytes(&t));
+    b->failed |= t.data && op_copy(&b->dev, &t, &wide) != 0;
+    return t;
+}
+
 /* Seconds; with one thread those that it ran, so that a busy machine matters less. */
 static double now_s(void)
 {
@@ -137,7 +150,9 @@ static int run_matmul(struct bench *b)
     return op_matmul(&b->dev, &b->t[0], &b->t[1], &b->t[2], NULL, b->matmul);
 }
 
-static void bench_matmul(struct bench *b, int64_t m, int64_t n, int64_t k)
+static const char *const type_names[] = {"", " bf16", " f16"};
+
+static void bench_matmul(struct bench *b, enum dtype type, int64_t m, int64_t n, int64_t k)
 {
     static const char *const form[] = {"x w^T", "dy w", "dy^T x"};
     char name[64];
@@ -145,12 +160,40 @@ static void bench_matmul(struct bench *b, int64_t m, int64_t n, int64_t k)
     for (int i = 0; i < 3; i++) {
         b->matmul = (struct matmul){.ta = i == 2, .tb = i == 0, .add = i == 2};
         b->arena.used = 0;
-        b->t[0] = fill(b, tensor_f32(NULL, m, n));
-        b->t[1] = fill(b, tensor_f32(NULL, i == 2 ? k : m, i == 2 ? m : k));
-        b->t[2] = fill(b, tensor_f32(NULL, i == 0 ? n : k, i == 0 ? k : n));
-        snprintf(name, sizeof name, "matmul %s %dx%dx%d", form[i], (int)m, (int)n, (int)k);
+        b->t[0] = fill_as(b, type, tensor_f32(NULL, m, n));
+        b->t[1] = fill_as(b, type, tensor_f32(NULL, i == 2 ? k : m, i == 2 ? m : k));
+        b->t[2] = fill_as(b, type, tensor_f32(NULL, i == 0 ? n : k, i == 0 ? k : n));
+        snprintf(name, sizeof name, "matmul %s %dx%dx%d%s", form[i], (int)m, (int)n, (int)k, type_names[type]);
         measure(b, name, run_matmul, 2.0 * (double)(m * n * k), "GFLOP/s");
     }
+}
+
+/* t: out, lse, qkv, dout, dqkv */
+static int run_attn(struct bench *b) { return op_attn(&b->dev, &b->t[0], &b->t[1], &b->t[2], &b->attn); }
+static int run_attn_grad(struct bench *b)
+{
+    return op_attn_grad(&b->dev, &b->t[4], &b->t[3], &b->t[0], &b->t[1], &b->t[2], &b->attn);
+}
+
+/* The bytes of its tensors; attn.c counts multiplications. */
+static void bench_attn(struct bench *b, enum dtype type, enum attn_kind kind, int64_t n)
+{
+    static const char *const kinds[] = {"dense", "row", "column", "conv"};
+    int64_t t = 64 + 16 * 16, c = 512;
+    double bytes = (double)dtype_size(type) * (double)(n * t * c);
+    char name[64];
+
+    b->attn = (struct attn){kind, 64, 16, 16, 7, 8};
+    b->arena.used = 0;
+    b->t[0] = fill_as(b, type, tensor_f32(NULL, n, t, c));
+    b->t[1] = fill(b, tensor_f32(NULL, n, b->attn.heads, t));
+    b->t[2] = fill_as(b, type, tensor_f32(NULL, n, t, 3 * c));
+    b->t[3] = fill_as(b, type, tensor_f32(NULL, n, t, c));
+    b->t[4] = fill_as(b, type, tensor_f32(NULL, n, t, 3 * c));
+    snprintf(name, sizeof name, "attn %s x%d%s", kinds[kind], (int)n, type_names[type]);
+    measure(b, name, run_attn, 4 * bytes, "GB/s");
+    snprintf(name, sizeof name, "attn_grad %s x%d%s", kinds[kind], (int)n, type_names[type]);
+    measure(b, name, run_attn_grad, 8 * bytes, "GB/s");
 }
 
 static int run_max_pool(struct bench *b) { return op_max_pool(&b->dev, &b->t[1], &b->t[0]); }
@@ -232,6 +275,31 @@ static void bench_dvae(struct bench *b)
     bench_laplace(b, 32768);
 }
 
+/* The widths of a small prior, and of a narrow one. */
+static void bench_products(struct bench *b)
+{
+    static const int64_t shapes[][3] = {{5120, 1024, 256}, {5120, 256, 1024}, {1024, 256, 5120}, {2560, 2048, 512},
+                                        {2560, 512, 2048}, {2048, 512, 2560}, {2400, 384, 128},  {2400, 128, 512},
+                                        {512, 128, 2400},  {128, 128, 2400}};
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        bench_matmul(b, DTYPE_F32, shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
+/* Tensors of 16 bits beside the same in f32, at the device's own precision of f32. */
+static void bench_narrow(struct bench *b)
+{
+    for (int type = DTYPE_F32; type <= DTYPE_F16; type++) {
+        if (!device_stores(&b->dev, (enum dtype)type))
+            continue;
+        bench_matmul(b, (enum dtype)type, 2560, 2048, 512);
+        bench_matmul(b, (enum dtype)type, 2560, 512, 2048);
+        bench_matmul(b, (enum dtype)type, 2400, 384, 128);
+        for (int kind = ATTN_ROW; kind <= ATTN_CONV; kind++)
+            bench_attn(b, (enum dtype)type, (enum attn_kind)kind, 8);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct bench b = {.only = argc > 2 ? argv[2] : NULL};
@@ -241,16 +309,8 @@ int main(int argc, char **argv)
         return 1;
     }
     bench_dvae(&b);
-    bench_matmul(&b, 5120, 1024, 256);
-    bench_matmul(&b, 5120, 256, 1024);
-    bench_matmul(&b, 1024, 256, 5120);
-    bench_matmul(&b, 2560, 2048, 512);
-    bench_matmul(&b, 2560, 512, 2048);
-    bench_matmul(&b, 2048, 512, 2560);
-    bench_matmul(&b, 2400, 384, 128);
-    bench_matmul(&b, 2400, 128, 512);
-    bench_matmul(&b, 512, 128, 2400);
-    bench_matmul(&b, 128, 128, 2400);
+    bench_products(&b);
+    bench_narrow(&b);
     device_arena_fini(&b.dev, &b.arena);
     device_close(&b.dev);
     return b.failed ? 1 : 0;

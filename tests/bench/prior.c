@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/progress.h"
 #include "compute/act.h"
@@ -75,7 +76,8 @@ static int run_norm(struct bench *b)
 
 static int run_norm_grad(struct bench *b)
 {
-    return op_norm_grad(&b->dev, &b->t[2], &b->t[3], &b->t[4], &b->t[1], &b->t[0], &b->t[5], &b->t[6], &b->t[3]);
+    return op_norm_grad(&b->dev, &b->t[2], &b->t[3], &b->t[4], &b->t[1], &b->t[0], &b->t[5], &b->t[6], &b->t[3], 1,
+                        false);
 }
 
 static int run_add(struct bench *b) { return op_add(&b->dev, &b->t[1], &b->t[0], 1.0f); }
@@ -85,16 +87,40 @@ static int run_embed_grad(struct bench *b) { return op_embed_grad(&b->dev, &b->t
 
 static int run_adam(struct bench *b)
 {
-    const struct adam how = {1e-3f, 0.9f, 0.96f, 1e-8f, 0.045f, 5.0f, 1.0f, 10};
+    const struct adam how = {.lr = 1e-3f, .beta1 = 0.9f, .beta2 = 0.96f, .eps = 1e-8f, .decay = 0.045f, .v_max = 5.0f,
+                             .scale = 1.0f, .t = 10, .rng = {1, RNG_ROUND}};
 
     return op_adam(&b->dev, &b->t[0], &b->t[1], &b->t[2], &b->t[3], &how);
 }
 
 static int run_sum_squares(struct bench *b)
 {
-    double sum;
+    struct squares sum;
 
     return op_sum_squares(&b->dev, &sum, &b->t[0], 1);
+}
+
+/* Weights and gradients of 16 bits, moments as codes, after t[0..3] in f32. */
+static void bench_adam(struct bench *b, const char *name, enum dtype type)
+{
+    static const enum dtype moments[] = {DTYPE_E6M9, DTYPE_E6M10};
+    int64_t n = tensor_elements(&b->t[0]);
+    size_t used = b->arena.used;
+    struct tensor wide[4];
+
+    for (int i = 0; i < 4; i++) {
+        enum dtype to = i == 1 || i == 2 ? moments[i - 1] : type;
+
+        wide[i] = b->t[i];
+        b->t[i] = tensor_of(to, arena_take(&b->arena, (size_t)n * dtype_size(to)), n);
+        if (to != type)
+            memset(b->t[i].data, 0, tensor_bytes(&b->t[i]));
+        else if (op_copy(&b->dev, &b->t[i], &wide[i]) != 0)
+            fprintf(stderr, "prior: %s\n", err_text());
+    }
+    measure(b, name, run_adam, 14.0 * (double)n, "GB/s");
+    memcpy(b->t, wide, sizeof wide);
+    b->arena.used = used;
 }
 
 static void training(struct bench *b)
@@ -126,6 +152,8 @@ static void training(struct bench *b)
     for (int i = 0; i < 4; i++)
         b->t[i] = fill(b, tensor_f32(NULL, parameters));
     measure(b, "adam 3.4M", run_adam, 28.0 * (double)parameters, "GB/s");
+    bench_adam(b, "adam 3.4M bf16, codes", DTYPE_BF16);
+    bench_adam(b, "adam 3.4M f16, codes", DTYPE_F16);
     measure(b, "sum_squares 3.4M", run_sum_squares, 4.0 * (double)parameters, "GB/s");
 }
 

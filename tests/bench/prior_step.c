@@ -2,7 +2,9 @@
 /* prior_step.c -- where a training step and a batch of samples of the demo's prior spend their time.
  *
  *   build/tests/bench/prior_step [LAYERS WIDTH HEADS TEXT SIDE VOCAB BATCH MICRO SAMPLES
- *                                 [DEVICE [PRECISION [TEXT_VOCAB]]]]
+ *                                 [DEVICE [PRECISION [TEXT_VOCAB [NUMBERS]]]]]
+ *
+ * PRECISION is one of prior-train's; NUMBERS holds any of the words no-master, moments16, recompute.
  *
  * Best of the rounds: watch.h.  BATCH 0: no training; SAMPLES 0: no samples.  Without training all layers have the values of
  * the first, packed for each, so that large models fit into memory beside their packed weights.
@@ -10,10 +12,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "model/prior_pass.h"
 #include "model/sampler.h"
+#include "train/state.h"
 #include "watch.h"
 
 static void check(int rc)
@@ -29,8 +33,8 @@ struct bench {
     struct prior small; /* without training: the one layer whose values all have */
     struct prior_pass pass;
     struct sampler sampler;
-    struct arena moments;
-    struct tensor *grad; /* views of all gradients */
+    struct train_state state;
+    struct squares *sums; /* of each parameter's gradient */
     uint16_t *text, *image;
     int32_t *length;
     int64_t batch, micro, samples;
@@ -43,7 +47,7 @@ static void train(void *of)
     struct bench *b = of;
     const struct prior_config *c = &b->prior.config;
     struct prior_loss loss;
-    double squares;
+    double squares = 0;
     float scale;
 
     b->t++;
@@ -54,21 +58,21 @@ static void train(void *of)
                                    b->image + at * prior_image_slots(c)};
 
         check(prior_backward(&b->pass, &e, 1e-4f, 1e-4f));
+        check(prior_losses(&b->pass, &loss));
         b->loss = prior_loss_mean(&loss);
         check(isfinite(b->loss) ? 0 : err_set(ERR_ARG, "the loss of update %d is not a number", b->t));
     }
-    check(op_sum_squares(b->prior.device, &squares, b->grad, b->prior.params.count));
+    check(op_sum_squares(b->prior.device, b->sums, b->state.grad, b->prior.params.count));
+    for (int i = 0; i < b->prior.params.count; i++)
+        squares += b->sums[i].sum;
     scale = squares > 1 ? (float)(1 / sqrt(squares)) : 1;
-    b->moments.used = 0;
     for (int i = 0; i < b->prior.params.count; i++) {
         const struct param *p = &b->prior.params.item[i];
         struct adam how = {.lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.96f, .eps = 1e-8f, .v_max = 5, .scale = scale,
-                           .decay = p->decay ? 0.045f : 0, .t = b->t};
-        struct tensor m = p->value, v = p->value;
+                           .decay = p->decay ? 0.045f : 0, .t = b->t, .rng = {1, RNG_ROUND}, .element = (uint64_t)i << 40,
+                           .master = b->state.master[i].data ? &b->state.master[i] : NULL};
 
-        m.data = arena_take(&b->moments, tensor_bytes(&m));
-        v.data = arena_take(&b->moments, tensor_bytes(&v));
-        check(op_adam(b->prior.device, &p->value, &m, &v, &p->grad, &how));
+        check(op_adam(b->prior.device, &p->value, &b->state.m[i], &b->state.v[i], &p->grad, &how));
     }
 }
 
@@ -94,9 +98,9 @@ static void share_layers(struct bench *b, struct device *dev, const struct prior
     struct prior_layer *layer;
 
     one.layers = 1;
-    check(prior_init(&b->small, dev, &one, false));
+    check(prior_init(&b->small, dev, &one, (struct prior_types){0}, false));
     check(prior_start(&b->small, 1, 1));
-    check(prior_init(&b->prior, NULL, c, false));
+    check(prior_init(&b->prior, NULL, c, (struct prior_types){0}, false));
     layer = b->prior.w.layer;
     b->prior.w = b->small.w;
     b->prior.w.layer = layer;
@@ -120,22 +124,24 @@ static void examples(struct bench *b, const struct prior_config *c)
         b->length[i] = (int32_t)((c->text_slots - 1) * 2 / 3);
 }
 
-static void measure_training(struct bench *b, struct device *dev, const struct prior_config *c, enum machine_unit unit)
+static void measure_training(struct bench *b, struct device *dev, const struct prior_config *c, struct prior_types types,
+                             const struct state_how *how, enum prior_keep keep, enum machine_unit unit)
 {
-    check(prior_init(&b->prior, dev, c, true));
+    struct state_sizes sizes;
+
+    check(prior_init(&b->prior, dev, c, types, true));
     check(prior_start(&b->prior, 1, 1));
-    check(prior_pass_init(&b->pass, &b->prior, b->micro, true));
-    check(device_arena_init(dev, &b->moments, 2 * b->prior.value_bytes));
-    b->grad = calloc((size_t)b->prior.params.count, sizeof *b->grad);
-    for (int i = 0; i < b->prior.params.count; i++)
-        b->grad[i] = b->prior.params.item[i].grad;
-    printf("memory: parameters %zu, gradients %zu, moments %zu, pass %zu\n", b->prior.value_bytes, b->prior.grad_bytes,
-           b->moments.size, b->pass.bytes);
+    check(prior_pass_init(&b->pass, &b->prior, b->micro, keep));
+    check(state_init(&b->state, dev, &b->prior.params, how));
+    b->sums = calloc((size_t)b->prior.params.count, sizeof *b->sums);
+    sizes = state_sizes_of(&b->prior.params, how);
+    printf("memory: parameters %zu, gradients %zu, moments %zu, masters %zu, pass %zu\n", b->prior.value_bytes,
+           b->prior.grad_bytes, sizes.moments, sizes.masters, b->pass.bytes);
     watch_measure("training step", train, b, unit, 0);
     printf("loss: %.3f nats behind %d updates\n", b->loss, b->t);
-    device_arena_fini(dev, &b->moments);
+    state_fini(&b->state);
     prior_pass_fini(&b->pass);
-    free(b->grad);
+    free(b->sums);
 }
 
 static void measure_samples(struct bench *b, struct device *dev, const struct prior_config *c, enum machine_unit unit)
@@ -154,6 +160,8 @@ int main(int argc, char **argv)
     const char *precision = argc > 11 ? argv[11] : "f32";
     enum machine_unit unit = machine_unit(strcmp(precision, "bf16") == 0);
     int64_t v[9] = {4, 192, 3, 16, 8, 256, 64, 64, 64};
+    const char *device = argc > 10 ? argv[10] : "cpu", *numbers = argc > 13 ? argv[13] : "";
+    struct state_how how = {.master = !strstr(numbers, "no-master"), .narrow_moments = strstr(numbers, "moments16")};
     struct device dev;
     struct bench b = {0};
     struct prior_config c;
@@ -164,12 +172,13 @@ int main(int argc, char **argv)
                               .text_vocab = argc > 12 ? strtoll(argv[12], NULL, 10) : v[5], .image_vocab = v[5], .kernel = 11,
                               .masks = MASK_DALLE};
     b.batch = v[6], b.micro = v[7], b.samples = v[8];
-    check(device_open(&dev, argc > 10 ? argv[10] : "cpu"));
+    check(device_open(&dev, device));
     check(device_precision_by_name(&dev, precision));
     watch_start(&dev);
     examples(&b, &c);
     if (b.batch > 0)
-        measure_training(&b, &dev, &c, unit);
+        measure_training(&b, &dev, &c, prior_types_of(device, precision, how.master), &how,
+                         prior_keep_of(strstr(numbers, "recompute") ? "block" : "none"), unit);
     if (b.samples > 0)
         measure_samples(&b, &dev, &c, unit);
     if (b.batch == 0)

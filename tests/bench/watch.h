@@ -60,7 +60,7 @@ static inline double watch_conv(tensor_in y, tensor_in w)
     X(norm, (void *s, tensor_in y, tensor_in m, tensor_in r, tensor_in x, tensor_in g, tensor_in b, float e),                  \
       (s, y, m, r, x, g, b, e), 0)                                                                                             \
     X(norm_grad, (void *s, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in m, tensor_in r,      \
-                  tensor_in g), (s, dx, dg, db, dy, x, m, r, g), 0)                                                            \
+                  tensor_in g, float f, bool b), (s, dx, dg, db, dy, x, m, r, g, f, b), 0)                                     \
     X(attn, (void *s, tensor_in o, tensor_in l, tensor_in q, const struct attn *a), (s, o, l, q, a), watch_attn(o, a))         \
     X(attn_grad, (void *s, tensor_in dq, tensor_in d, tensor_in o, tensor_in l, tensor_in q, const struct attn *a),            \
       (s, dq, d, o, l, q, a), 2.5 * watch_attn(o, a))                                                                          \
@@ -78,6 +78,8 @@ static inline double watch_conv(tensor_in y, tensor_in w)
       watch_conv(dy, dw))                                                                                                      \
     X(relu, (void *s, tensor_in y, tensor_in x), (s, y, x), 0)                                                                 \
     X(add, (void *s, tensor_in y, tensor_in x, float f), (s, y, x, f), 0)                                                      \
+    X(copy, (void *s, tensor_in y, tensor_in x), (s, y, x), 0)                                                                 \
+    X(filter, (void *s, tensor_in y, tensor_in x, float f), (s, y, x, f), 0)                                                   \
     X(max_pool, (void *s, tensor_in y, tensor_in x), (s, y, x), 0)                                                             \
     X(max_pool_grad, (void *s, tensor_in dx, tensor_in dy, tensor_in x), (s, dx, dy, x), 0)                                    \
     X(upsample, (void *s, tensor_in y, tensor_in x), (s, y, x), 0)                                                             \
@@ -87,7 +89,7 @@ static inline double watch_conv(tensor_in y, tensor_in w)
     X(gumbel_max, (void *s, tensor_in c, tensor_in x, const struct gumbel *h), (s, c, x, h), 0)                                \
     X(laplace, (void *s, tensor_in n, tensor_in y, tensor_in x, float f), (s, n, y, x, f), 0)                                  \
     X(adam, (void *s, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *h), (s, p, m, v, g, h), 0)        \
-    X(sum_squares, (void *s, double *to, tensor_in x, int64_t n), (s, to, x, n), 0)                                            \
+    X(sum_squares, (void *s, struct squares *to, tensor_in x, int64_t n), (s, to, x, n), 0)                                    \
     X(zero, (void *s, void *p, size_t size), (s, p, size), 0)
 
 #define WATCH_SLOT(op, parameters, arguments, operations) WATCH_##op,

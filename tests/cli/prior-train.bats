@@ -81,14 +81,79 @@ setup() {
     prior-train --dry-run --preset dalle-12b >plan
     [ "$(awk -F '\t' '$1 == "parameters" {print $2}' plan)" = 12292840960 ]
     [ "$(awk -F '\t' '$1 ~ /^parameters ./ {s += $2} END {printf "%.0f", s}' plan)" = 12292840960 ]
-    for line in parameters gradients moments average activations workspace total; do grep -qP "^memory $line\t\d+\tbytes\t" plan; done
-    [ "$(awk -F '\t' '$1 == "checkpoint" {print $2}' plan)" = $((12292840960 * 16)) ]
+    for line in parameters masters gradients moments activations workspace total; do grep -qP "^memory $line\t\d+\tbytes\t" plan; done
+    of() { awk -F '\t' -v name="$1" '$1 == name {print $2}' plan; }
+    # 12.08e9 matrix elements of 16 bits, moments too, and all else as f32, averages too
+    narrow=$((64 * 12 * 3968 * 3968)) wide=$((12292840960 - 64 * 12 * 3968 * 3968))
+    [ "$(of checkpoint)" = $((6 * narrow + 12 * wide + 4 * (narrow + wide))) ]
+    [ "$(of "memory total")" -lt $((97 << 30)) ] && [ "$(of "pairs at a time that fit")" -ge 10 ] # one GPU of 137 GiB
+    prior-train --dry-run --preset dalle-12b --precision f32 --moments 32 >plan
+    [ "$(of checkpoint)" = $((12292840960 * 16)) ]
+    [ "$(of "pairs at a time that fit")" = 0 ]
+    prior-train --dry-run --preset dalle-12b --device cuda --precision bf16 --moments 32 >plan
+    [ "$(of "memory masters")" -gt $((4 * narrow)) ] && [ "$(of "memory gradients")" -gt $((4 * narrow)) ]
     [ "$(prior-train --dry-run --preset dalle-5.6b | head -1 | cut -f 2 | cut -c 1-2)" = 56 ]
     [ "$(prior-train --dry-run --preset dalle-2.8b | head -1 | cut -f 2 | cut -c 1-2)" = 29 ]
     [ "$(prior-train --dry-run --preset tiny train.shard | head -1)" = $'parameters\t'"$(prior-train --dry-run --preset tiny \
         --text-slots 8 --text-vocab "$(tok-dump --header text.tok | jq .text_vocab)" --image-vocab 16 --grid-h 4 --grid-w 4 | head -1 | cut -f 2)"$'\tvalues' ]
     run bash -c 'prior-train --dry-run --preset dalle-12b > /dev/full'
     [ "$status" = 1 ]
+}
+
+@test "prior-train: a run takes the memory that --dry-run says, within 3 %" {
+    run python3 "$BATS_TEST_DIRNAME/memory.py" train.shard
+    echo "$output"
+    [ "$status" = 0 ]
+}
+
+@test "prior-train: fp16 learns as f32 does; scales, norms and zeros of each block stand in the log" {
+    train -q -o wide --steps 60 --log-every 20 --precision f32 train.shard
+    train -q -o half --steps 60 --log-every 20 --precision fp16 --moments 16 --recompute block train.shard
+    jq -se '.[-1].loss' wide/log.jsonl >wide.loss
+    jq -se --slurpfile wide wide.loss '(.[-1].loss / $wide[0] - 1 | fabs) < 0.02 and (.[-1].scales | length) == 4
+        and (.[-1].norms | length) == 4 and (.[-1].zeros | all(. < 0.05)) and (.[-1].scales | all((. - 13.06 | fabs) < 1e-6))' half/log.jsonl
+    jq -se '.[-1] | has("norms") | not' wide/log.jsonl
+    head -c 9000 half/ckpt-00000060/model.safetensors | grep -aq '"layers.0.attn.q.weight":{"dtype":"F16"'
+    head -c 9000 half/ckpt-00000060/state.safetensors | grep -aq '"m.layers.0.attn.q.weight":{"dtype":"U16"'
+    ckpt-show half >/dev/null
+    prior-sample -q -m half --seed 1 text.tok | tok-check -q
+}
+
+@test "prior-train: recomputed activations change no byte, in any precision" {
+    for numbers in "f32" "bf16" "bf16 --no-master" "fp16 --moments 16"; do
+        for part in none attention block; do
+            rm -rf "$part"
+            train -q -o "$part" --steps 3 --precision $numbers --recompute $part train.shard
+        done
+        for part in attention block; do
+            cmp {none,$part}/ckpt-00000003/state.safetensors # moments: of every gradient
+            for file in model ema; do cmp <(tail -c 8192 none/ckpt-00000003/$file.safetensors) <(tail -c 8192 $part/ckpt-00000003/$file.safetensors); done
+        done
+    done
+}
+
+@test "prior-train: every precision resumes bit for bit, and goes over to another when asked to" {
+    for numbers in "f32 --moments 16" "bf16" "bf16 --no-master --moments 16" "fp16" "fp16 --moments 16 --grad-scale global"; do
+        rm -rf whole parts
+        train -q -o whole --steps 6 --lr-over 100 --precision $numbers train.shard
+        train -q -o parts --steps 2 --lr-over 100 --precision $numbers train.shard
+        train -q -o parts --steps 6 --lr-over 100 --precision $numbers --resume train.shard
+        for file in model ema state; do cmp {whole,parts}/ckpt-00000006/$file.safetensors; done
+    done
+    run train -q -o parts --steps 8 --precision f32 --resume train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == "prior-train: parts/ckpt-00000006/state.safetensors: the checkpoint was made with weights f16, now it is f32; --convert goes on" ]]
+    train -q -o parts --steps 8 --precision f32 --resume --convert train.shard
+    train -q -o parts --steps 10 --precision bf16 --resume --convert train.shard
+    head -c 3000 parts/ckpt-00000010/state.safetensors | grep -aq '"weights":"bf16 with masters"'
+}
+
+@test "prior-train: numbers that do not go together" {
+    for words in "--precision f32 --no-master" "--precision f32 --gradients 16" "--grad-scale block --scale-first 30" "--precision f16"; do
+        run train -q -o run --steps 1 $words train.shard
+        [ "$status" = 2 ]
+        [ ! -e run ]
+    done
 }
 
 @test "prior-train: a folder with checkpoints is not overwritten, another shape does not go on" {

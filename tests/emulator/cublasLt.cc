@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cublasLt.cc -- products as loops, sums in f64; what the library would refuse is refused. */
+/* cublasLt.cc -- products as loops, sums in f64; what the library would refuse is refused, and sums in less than
+ * f32: other types to compute in, parts that are added in the type of the result. */
 #include "cublasLt.h"
 
 #include <vector>
@@ -29,8 +30,10 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS;
 size_t cublasLtGetVersion(void) { return 130000; }
 const char *cublasLtGetStatusString(cublasStatus_t) { return "not supported"; }
 
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t, cudaDataType_t)
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t compute, cudaDataType_t scale)
 {
+    if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     *d = new emulator_desc{CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL, CUDA_R_32F, false};
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -61,12 +64,24 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataTyp
 }
 
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t l) { delete l; return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p) { *p = NULL; return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t) { return CUBLAS_STATUS_SUCCESS; }
 
-cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t,
-                                                    const void *, size_t)
+struct emulator_preference {
+    uint32_t schemes;
+};
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *p)
 {
+    *p = new emulator_preference{CUBLASLT_REDUCTION_SCHEME_MASK};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p) { delete p; return CUBLAS_STATUS_SUCCESS; }
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p, cublasLtMatmulPreferenceAttributes_t what,
+                                                    const void *value, size_t)
+{
+    if (what == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK)
+        memcpy(&p->schemes, value, sizeof p->schemes);
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -90,11 +105,11 @@ static bool fits(const emulator_desc *d, const emulator_layout *a, const emulato
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
                                               cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t to,
-                                              cublasLtMatmulPreference_t, int asked,
+                                              cublasLtMatmulPreference_t p, int asked,
                                               cublasLtMatmulHeuristicResult_t *results, int *found)
 {
     *found = 0;
-    if (!fits(d, a, b, c, to))
+    if (!fits(d, a, b, c, to) || p->schemes != CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < asked && i < 2; i++, ++*found)
         results[i] = {{{(uint64_t)i}}, 0, CUBLAS_STATUS_SUCCESS, 1.0f, {0}};

@@ -68,4 +68,7 @@ static inline float __half2float(__half x)
     return f;
 }
 
+static inline __nv_bfloat16 __ushort_as_bfloat16(uint16_t bits) { return {bits}; }
+static inline __half __ushort_as_half(uint16_t bits) { return {bits}; }
+
 #endif

@@ -6,7 +6,9 @@
  * after another; the threads of a block are fibers that run until they wait for each other, so that shared memory, barriers,
  * shuffles and the matrix instructions of ptx.h mean what they mean on a GPU.  "Device memory" is the host's, but the host may
  * touch it only while it plays the device: a pointer of one side used on the other stops the program.  Work of a stream is done
- * when it is asked for, unless a graph is being captured: then it is kept and done when the graph is launched.
+ * when it is asked for, unless a graph is being captured: then it is kept and done when the graph is launched.  Threads of the
+ * host take turns at the device.  Since work is never late here, a stream that only copies must have waited for an event of
+ * another stream's work: without it, a GPU would copy what may not be there yet.
  *
  * EMULATOR_ORDER=reverse runs the threads of a block from the last to the first: results that change miss a barrier.
  *
@@ -175,6 +177,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t e);
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s);
 cudaError_t cudaEventSynchronize(cudaEvent_t e);
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned flags);
 
 /* Do it now, or keep it where a graph is being captured. */
 cudaError_t emulator_do(cudaStream_t s, std::function<void()> work);

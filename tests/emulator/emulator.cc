@@ -2,10 +2,12 @@
 /* emulator.cc -- fibers for threads, host memory for device memory: see cuda_runtime.h. */
 #include "cuda_runtime.h"
 
+#include <atomic>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <mutex>
 #include <vector>
 
 #include <sys/mman.h>
@@ -13,6 +15,13 @@
 #include <unistd.h>
 
 dim3 gridDim, blockDim, blockIdx, threadIdx;
+
+/* What a GPU would go along with, to any result. */
+static void refuse(const char *what)
+{
+    fprintf(stderr, "emulator: %s\n", what);
+    abort();
+}
 
 /* ---- fibers --------------------------------------------------------------------------------------------------------- */
 
@@ -194,10 +203,8 @@ static void run_block(void)
             if (may_go_on(&block.fibers[i]))
                 resume(i);
         }
-        if (block.events == before) {
-            fprintf(stderr, "emulator: the threads of a block wait for each other\n");
-            abort();
-        }
+        if (block.events == before)
+            refuse("the threads of a block wait for each other");
     }
 }
 
@@ -225,15 +232,24 @@ struct emulator_graph {
 };
 
 struct emulator_stream {
-    emulator_graph *capture; /* NULL: nothing is being captured */
+    emulator_graph *capture;    /* NULL: nothing is being captured */
+    cudaStreamCaptureMode mode; /* of the capture */
+    bool works;                 /* it launched, cleared or copied to the device, or waited for an event of one that did */
 };
 
 struct emulator_event {
-    int unused;
+    emulator_stream *stream; /* that it was last recorded in; NULL: not yet */
 };
 
-static cudaError_t last;
-static bool capturing; /* by any stream: calls that a recording forbids are refused */
+/* What threads share: memory, and whose turn it is.  A thread may hold it twice. */
+static std::recursive_mutex device;
+typedef std::lock_guard<std::recursive_mutex> turn;
+
+static thread_local cudaError_t last;
+static thread_local bool capturing; /* a stream in ThreadLocal mode: this thread is refused what a recording forbids */
+static std::atomic<bool> capturing_all; /* a stream in Global mode: to all threads */
+
+static bool forbidden(void) { return capturing || capturing_all; }
 
 static cudaError_t said(cudaError_t e)
 {
@@ -271,13 +287,27 @@ static void let(int access)
 
 static void work_on_device(const std::function<void()> &work)
 {
+    turn mine(device);
+
     let(PROT_READ | PROT_WRITE);
     work();
     let(PROT_NONE);
 }
 
+static bool on_device(const void *p)
+{
+    turn mine(device);
+
+    for (const device_block &b : device_blocks)
+        if ((const char *)p >= b.base && (const char *)p < b.base + b.mapped)
+            return true;
+    return false;
+}
+
 cudaError_t emulator_do(cudaStream_t s, std::function<void()> work)
 {
+    if (s)
+        s->works = true;
     if (s && s->capture)
         s->capture->work.push_back(work);
     else
@@ -377,9 +407,10 @@ cudaError_t cudaMalloc(void **p, size_t size)
     size_t page = (size_t)sysconf(_SC_PAGESIZE), rounded = (size + ALIGNED - 1) / ALIGNED * ALIGNED;
     size_t mapped = (rounded + page - 1) / page * page;
     char *base;
+    turn mine(device);
 
     *p = NULL;
-    if (capturing)
+    if (forbidden())
         return said(cudaErrorStreamCaptureUnsupported);
     if (in_use + size > number("EMULATOR_MEMORY", (size_t)16 << 30))
         return said(cudaErrorMemoryAllocation);
@@ -398,6 +429,8 @@ cudaError_t cudaMalloc(void **p, size_t size)
 
 cudaError_t cudaFree(void *p)
 {
+    turn mine(device);
+
     for (size_t i = 0; i < device_blocks.size(); i++)
         if (device_blocks[i].given == p) {
             munmap(device_blocks[i].base, device_blocks[i].mapped + (size_t)sysconf(_SC_PAGESIZE));
@@ -410,6 +443,8 @@ cudaError_t cudaFree(void *p)
 
 cudaError_t cudaHostAlloc(void **p, size_t size, unsigned)
 {
+    if (forbidden())
+        return said(cudaErrorStreamCaptureUnsupported);
     *p = calloc(1, size ? size : 1);
     return *p ? cudaSuccess : said(cudaErrorMemoryAllocation);
 }
@@ -418,7 +453,7 @@ cudaError_t cudaFreeHost(void *p) { free(p); return cudaSuccess; }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
-    *s = new emulator_stream{NULL};
+    *s = new emulator_stream{};
     return cudaSuccess;
 }
 
@@ -426,11 +461,13 @@ cudaError_t cudaStreamDestroy(cudaStream_t s) { delete s; return cudaSuccess; }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
-    return s && s->capture ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+    return forbidden() || (s && s->capture) ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind, cudaStream_t s)
 {
+    if (s && !s->works && !on_device(to) && on_device(from))
+        refuse("a stream copies from the device without having waited for what other streams do there");
     return emulator_do(s, [=] { memmove(to, from, size); });
 }
 
@@ -439,17 +476,26 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t size, cudaStream_t s)
     return emulator_do(s, [=] { memset(to, value, size); });
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+static void forbid(cudaStreamCaptureMode mode, bool yes)
+{
+    if (mode == cudaStreamCaptureModeThreadLocal)
+        capturing = yes;
+    if (mode == cudaStreamCaptureModeGlobal)
+        capturing_all = yes;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode)
 {
     s->capture = new emulator_graph;
-    capturing = true;
+    s->mode = mode;
+    forbid(mode, true);
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
     *g = s->capture;
-    capturing = false;
+    forbid(s->mode, false);
     s->capture = NULL;
     return *g ? cudaSuccess : said(cudaErrorInvalidValue);
 }
@@ -460,8 +506,9 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *e, cudaGraph_t g, unsigned lon
     return cudaSuccess;
 }
 
-cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t)
+cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t s)
 {
+    s->works = true;
     work_on_device([=] {
         for (const auto &work : e->work)
             work();
@@ -471,7 +518,28 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t)
 
 cudaError_t cudaGraphDestroy(cudaGraph_t g) { delete g; return cudaSuccess; }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) { delete e; return cudaSuccess; }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new emulator_event{0}; return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new emulator_event{}; return cudaSuccess; }
 cudaError_t cudaEventDestroy(cudaEvent_t e) { delete e; return cudaSuccess; }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return capturing ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return forbidden() ? said(cudaErrorStreamCaptureUnsupported) : cudaSuccess; }
+
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
+{
+    turn mine(device);
+
+    if (s->capture)
+        return said(cudaErrorStreamCaptureUnsupported);
+    e->stream = s;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned)
+{
+    turn mine(device);
+
+    if (s->capture)
+        return said(cudaErrorStreamCaptureUnsupported);
+    if (!e->stream || e->stream == s)
+        refuse("a stream waits for an event that no other stream recorded");
+    s->works = true;
+    return cudaSuccess;
+}

@@ -164,13 +164,63 @@ static void test_add_copy(void **state)
     }
 }
 
+/* What the header says, of x in f32 and s: y in f32, then in a type. */
+static void check_filter(struct harness *hp, const struct tensor *x, enum dtype from, enum dtype to, float s)
+{
+    struct harness h = *hp;
+    struct tensor in = h_tensor(&h, from, x->rank, x->shape), y = h_tensor(&h, to, x->rank, x->shape), want = y;
+    struct tensor wide = h_tensor(&h, DTYPE_F32, x->rank, x->shape);
+
+    want.data = h_take(&h, tensor_bytes(&want));
+    assert_int_equal(op_copy(&h.dev, &in, x), 0);
+    assert_int_equal(op_copy(&h.dev, &wide, &in), 0);
+    for (int64_t i = 0; i < tensor_elements(x); i++) {
+        float v = s * H_F32(&wide)[i];
+
+        H_F32(&wide)[i] = isfinite(v) ? v : 0.0f;
+    }
+    assert_int_equal(op_copy(&h.dev, &want, &wide), 0);
+    assert_int_equal(op_filter(&h.dev, &y, &in, s), 0);
+    assert_memory_equal(y.data, want.data, tensor_bytes(&y));
+}
+
+/* Not finite before the factor, by the factor, and by the rounding alone, which stays infinite. */
+static void test_filter(void **state)
+{
+    static const float special[] = {INFINITY, -INFINITY, NAN, -NAN, 0.0f, -0.0f, 3e38f, -3e38f, 40000.0f, -40000.0f, 1e-45f, 1.0f};
+    static const float factors[] = {1.0f, 2.0f, 0x1p24f, 0x1p-30f, 0.3f, INFINITY, NAN};
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct tensor x = h_random(&h, 3.0f, 9001), y = h_tensor(&h, DTYPE_F16, 1, (const int64_t[]){12});
+
+        for (int k = 0; k < 12; k++)
+            H_F32(&x)[k * 749] = special[k];
+        for (int form = 0; form < 9 * 7; form++)
+            if (device_stores(&h.dev, (enum dtype)(form % 3)) && device_stores(&h.dev, (enum dtype)(form / 3 % 3)))
+                check_filter(&h, &x, (enum dtype)(form % 3), (enum dtype)(form / 3 % 3), factors[form / 9]);
+        if (device_stores(&h.dev, DTYPE_F16)) {
+            x = h_zeros(&h, 12);
+            memcpy(x.data, special, sizeof special);
+            assert_int_equal(op_filter(&h.dev, &y, &x, 2.0f), 0);
+            for (int k = 0; k < 12; k++) {
+                static const uint16_t want[] = {0, 0, 0, 0, 0, 0x8000, 0, 0, 0x7c00, 0xfc00, 0, 0x4000};
+
+                assert_int_equal(((uint16_t *)y.data)[k], want[k]);
+            }
+        }
+        h_close(&h);
+    }
+}
+
 static void test_threads(void **state)
 {
     struct harness h;
 
     (void)state;
     for (int i = 0; h_open(&h, i); i++) {
-        struct tensor x = h_random(&h, 2.0f, 10007), y[2], dx[2], sum[2];
+        struct tensor x = h_random(&h, 2.0f, 10007), y[2], dx[2], sum[2], filtered[2];
         int threads = par_threads();
 
         for (int k = 0; k < 2; k++) {
@@ -182,11 +232,14 @@ static void test_threads(void **state)
             gelu(&h, &y[k], &x);
             gelu_grad(&h, &dx[k], &y[k], &x);
             assert_int_equal(op_add(&h.dev, &sum[k], &y[k], 0.37f), 0);
+            filtered[k] = h_zeros(&h, 10007);
+            assert_int_equal(op_filter(&h.dev, &filtered[k], &x, 0.37f), 0);
         }
         par_set_threads(threads);
         assert_memory_equal(y[0].data, y[1].data, tensor_bytes(&x));
         assert_memory_equal(dx[0].data, dx[1].data, tensor_bytes(&x));
         assert_memory_equal(sum[0].data, sum[1].data, tensor_bytes(&x));
+        assert_memory_equal(filtered[0].data, filtered[1].data, tensor_bytes(&x));
         h_close(&h);
     }
 }
@@ -203,6 +256,8 @@ static void test_refused(void **state)
         assert_int_equal(op_relu(&h.dev, &z, &x), ERR_ARG);
         assert_int_equal(op_add(&h.dev, &x, &y, 1.0f), ERR_ARG);
         assert_int_equal(op_copy(&h.dev, &x, &z), ERR_ARG);
+        assert_int_equal(op_filter(&h.dev, &x, &y, 1.0f), ERR_ARG);
+        assert_int_equal(op_filter(&h.dev, &x, &z, 1.0f), ERR_ARG);
         h_close(&h);
     }
 }
@@ -211,8 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gelu),     cmocka_unit_test(test_slope),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_relu),     cmocka_unit_test(test_add_copy), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_relu),     cmocka_unit_test(test_add_copy), cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_threads),  cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

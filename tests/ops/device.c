@@ -5,6 +5,8 @@
 #include "compute/sample.h"
 #include "harness.h"
 
+#include <pthread.h>
+
 /* Blocks together larger than any device's memory, one after another, with what products and uploads take beside them. */
 static void test_memory(void **state)
 {
@@ -102,10 +104,77 @@ static void test_repeat(void **state)
     }
 }
 
+/* Another thread reads what was marked while the owner goes on elsewhere. */
+struct fetching {
+    struct harness h;
+    struct tensor x;
+    float *host;
+    int rc;
+};
+
+static void *fetch(void *arg)
+{
+    struct fetching *f = arg;
+
+    f->rc = device_fetch(&f->h.dev, f->host, f->x.data, tensor_bytes(&f->x));
+    return NULL;
+}
+
+static void test_fetch(void **state)
+{
+    struct fetching f;
+
+    (void)state;
+    for (int i = 0; h_open(&f.h, i); i++) {
+        struct tensor one = h_random(&f.h, 1, 300007), other = h_zeros(&f.h, 300007);
+
+        f.x = h_zeros(&f.h, 300007);
+        f.host = malloc(tensor_bytes(&f.x));
+        for (int round = 1; round < 4; round++) {
+            pthread_t thread;
+
+            assert_int_equal(op_add(&f.h.dev, &f.x, &one, 1), 0);
+            assert_int_equal(device_mark(&f.h.dev), 0);
+            assert_int_equal(pthread_create(&thread, NULL, fetch, &f), 0);
+            for (int k = 0; k < 4; k++)
+                assert_int_equal(op_add(&f.h.dev, &other, &one, 1), 0);
+            assert_int_equal(pthread_join(thread, NULL), 0);
+            assert_int_equal(f.rc, 0);
+            for (int64_t k = 0; k < 300007; k += 17)
+                assert_true(fabsf(f.host[k] - (float)round * H_F32(&one)[k]) <= 1e-6f * fabsf(f.host[k]));
+        }
+        free(f.host);
+        h_close(&f.h);
+    }
+}
+
+/* What is taken stays, and no more is. */
+static void test_working(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct tensor a = h_random(&h, 1, 64, 64), y = h_zeros(&h, 64, 64), large = h_zeros(&h, 128, 128);
+        size_t before = device_working(&h.dev), after;
+
+        assert_int_equal(op_matmul(&h.dev, &y, &a, &a, NULL, (struct matmul){0}), 0);
+        after = device_working(&h.dev);
+        assert_true(after >= before);
+        assert_int_equal(op_matmul(&h.dev, &y, &a, &a, NULL, (struct matmul){0}), 0);
+        assert_int_equal(device_working(&h.dev), after);
+        assert_int_equal(op_matmul(&h.dev, &large, &large, &large, NULL, (struct matmul){0}), 0);
+        after = device_working(&h.dev);
+        assert_int_equal(op_matmul(&h.dev, &y, &a, &a, NULL, (struct matmul){0}), 0);
+        assert_int_equal(device_working(&h.dev), after);
+        h_close(&h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_copies),
-                                       cmocka_unit_test(test_repeat)};
+                                       cmocka_unit_test(test_repeat), cmocka_unit_test(test_fetch), cmocka_unit_test(test_working)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static void test_log(void **state)
     for (uint32_t from = 0x00800000u; from < 0x7F7F0000u; from += 0xC01F1u) {
 #pragma omp simd
         for (uint32_t i = 0; i < BLOCK; i++)
-            x[i] = cpu_from_bits(from + i * 53u);
+            x[i] = float_of(from + i * 53u);
 #pragma omp simd
         for (int i = 0; i < BLOCK; i++)
             y[i] = cpu_log(x[i]);

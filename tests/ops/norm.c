@@ -106,12 +106,102 @@ static void test_gradient(void **state)
                 memcpy(before[k], d[k]->data, tensor_bytes(d[k]));
             }
             assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, EPS), 0);
-            assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g), 0);
+            assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, 1, false), 0);
             for (int k = 0; k < 3; k++) {
                 subtract(d[k], before[k]);
                 h_near(h_gradient(reference, &p, at[k], H_F32(d[k]), tensor_elements(d[k]), 1e-4), 3e-5);
             }
         }
+        h_close(&h);
+    }
+}
+
+/* dx is dy: what comes in stays in the sum. */
+static void test_in_place(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct run r = prepare(&h, 67, 33), other = prepare(&h, 67, 33);
+
+        assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, EPS), 0);
+        memcpy(r.dx.data, r.dy.data, tensor_bytes(&r.dy));
+        memcpy(other.dg.data, r.dg.data, tensor_bytes(&r.dg));
+        memcpy(other.db.data, r.db.data, tensor_bytes(&r.db));
+        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, 0.5f, true), 0);
+        assert_int_equal(op_norm_grad(&h.dev, &r.dy, &other.dg, &other.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, 0.5f, true), 0);
+        assert_memory_equal(r.dx.data, r.dy.data, tensor_bytes(&r.dx));
+        assert_memory_equal(r.dg.data, other.dg.data, tensor_bytes(&r.dg));
+        assert_memory_equal(r.db.data, other.db.data, tensor_bytes(&r.db));
+        h_close(&h);
+    }
+}
+
+/* A factor, and a filter that finds nothing: a power of two scales the gradient exactly, so dx from 0 is it, scaled; dg and db
+ * are as ever. */
+static void test_scale(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct run r = prepare(&h, 67, 33), scaled[2] = {prepare(&h, 67, 33), prepare(&h, 67, 33)};
+
+        assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, EPS), 0);
+        memset(r.dx.data, 0, tensor_bytes(&r.dx));
+        for (int k = 0; k < 2; k++) {
+            memset(scaled[k].dx.data, 0, tensor_bytes(&r.dx));
+            memcpy(scaled[k].dg.data, r.dg.data, tensor_bytes(&r.dg));
+            memcpy(scaled[k].db.data, r.db.data, tensor_bytes(&r.db));
+            assert_int_equal(op_norm_grad(&h.dev, &scaled[k].dx, &scaled[k].dg, &scaled[k].db, &r.dy, &r.x, &r.mean, &r.rstd,
+                                          &r.g, 0x1p-13f, k == 1), 0);
+        }
+        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, 1, false), 0);
+        for (int64_t j = 0; j < 67 * 33; j++) {
+            assert_true(H_F32(&scaled[0].dx)[j] == H_F32(&r.dx)[j] * 0x1p-13f);
+            assert_true(H_F32(&scaled[1].dx)[j] == H_F32(&scaled[0].dx)[j]);
+        }
+        for (int k = 0; k < 2; k++) {
+            assert_memory_equal(r.dg.data, scaled[k].dg.data, tensor_bytes(&r.dg));
+            assert_memory_equal(r.db.data, scaled[k].db.data, tensor_bytes(&r.db));
+        }
+        h_close(&h);
+    }
+}
+
+/* Rows that something not finite came into, and one that only the factor takes beyond the largest number, add nothing where that
+ * is filtered; the others are as without. */
+static void test_filter(void **state)
+{
+    const float scale = 0x1p20f;
+    struct harness h;
+
+    (void)state;
+    for (int i = 0; h_open(&h, i); i++) {
+        struct run r = prepare(&h, 7, 33);
+        float *plain = h_take(&h, tensor_bytes(&r.dx)), *before = h_take(&h, tensor_bytes(&r.dx));
+
+        memcpy(before, r.dx.data, tensor_bytes(&r.dx));
+        assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, EPS), 0);
+        for (int64_t c = 0; c < 33; c++)
+            H_F32(&r.dy)[5 * 33 + c] *= 1e35f;
+        H_F32(&r.dy)[2 * 33 + 4] = NAN;
+        H_F32(&r.dy)[3 * 33] = INFINITY;
+        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, scale, false), 0);
+        memcpy(plain, r.dx.data, tensor_bytes(&r.dx));
+        memcpy(r.dx.data, before, tensor_bytes(&r.dx));
+        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.db, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, scale, true), 0);
+        for (int64_t j = 0; j < 7 * 33; j++) {
+            bool bad = j / 33 == 2 || j / 33 == 3 || j / 33 == 5;
+            float got = H_F32(&r.dx)[j];
+
+            if (bad)
+                assert_true(!isfinite(plain[j]) ? got == before[j] : j / 33 == 5 && isfinite(got));
+            else
+                assert_true(fabsf(got - plain[j]) <= 1e-6f * fabsf(plain[j]) + 1e-6f * scale);
+        }
+        assert_false(isfinite(H_F32(&r.dg)[4])); /* theirs are not */
         h_close(&h);
     }
 }
@@ -129,10 +219,10 @@ static void test_threads(void **state)
         two = prepare(&h, 213, 77);
         par_set_threads(1);
         assert_int_equal(op_norm(&h.dev, &one.y, &one.mean, &one.rstd, &one.x, &one.g, &one.b, EPS), 0);
-        assert_int_equal(op_norm_grad(&h.dev, &one.dx, &one.dg, &one.db, &one.dy, &one.x, &one.mean, &one.rstd, &one.g), 0);
+        assert_int_equal(op_norm_grad(&h.dev, &one.dx, &one.dg, &one.db, &one.dy, &one.x, &one.mean, &one.rstd, &one.g, 1, false), 0);
         par_set_threads(3);
         assert_int_equal(op_norm(&h.dev, &two.y, &two.mean, &two.rstd, &two.x, &two.g, &two.b, EPS), 0);
-        assert_int_equal(op_norm_grad(&h.dev, &two.dx, &two.dg, &two.db, &two.dy, &two.x, &two.mean, &two.rstd, &two.g), 0);
+        assert_int_equal(op_norm_grad(&h.dev, &two.dx, &two.dg, &two.db, &two.dy, &two.x, &two.mean, &two.rstd, &two.g, 1, false), 0);
         par_set_threads(threads);
         assert_memory_equal(one.y.data, two.y.data, tensor_bytes(&one.y));
         assert_memory_equal(one.dx.data, two.dx.data, tensor_bytes(&one.dx));
@@ -174,7 +264,7 @@ static void test_refused(void **state)
         assert_int_equal(op_norm(&h.dev, &other.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, EPS), ERR_ARG);
         assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.mean, &r.b, EPS), ERR_ARG);
         assert_int_equal(op_norm(&h.dev, &r.y, &r.mean, &r.rstd, &r.x, &r.g, &r.b, 0.0f), ERR_ARG);
-        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.mean, &r.dy, &r.x, &r.mean, &r.rstd, &r.g), ERR_ARG);
+        assert_int_equal(op_norm_grad(&h.dev, &r.dx, &r.dg, &r.mean, &r.dy, &r.x, &r.mean, &r.rstd, &r.g, 1, false), ERR_ARG);
         h_close(&h);
     }
 }
@@ -183,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward), cmocka_unit_test(test_gradient), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_in_place), cmocka_unit_test(test_scale),   cmocka_unit_test(test_filter),
         cmocka_unit_test(test_rows),    cmocka_unit_test(test_refused),
     };
 

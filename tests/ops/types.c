@@ -9,7 +9,7 @@
 #include "compute/loss.h"
 #include "compute/matmul.h"
 #include "compute/norm.h"
-#include "harness.h"
+#include "ways.h"
 
 struct type {
     enum dtype type;
@@ -94,7 +94,23 @@ static void test_rounding(void **state)
     }
 }
 
-static void products(struct harness *hp, const struct type *t)
+/* A product's GELU is that of its y as rounded: it equals that of the product 1 y, whose y needs no rounding. */
+static void check_gelu(struct harness *hp, const struct tensor *act, const struct tensor *y)
+{
+    struct harness h = *hp;
+    int64_t n = tensor_elements(y);
+    struct tensor one = h_zeros(&h, 1, 1), row = tensor_of(y->type, y->data, 1, n), again = row, want = row;
+
+    H_F32(&one)[0] = 1;
+    again.data = h_take(&h, tensor_bytes(y));
+    want.data = h_take(&h, tensor_bytes(y));
+    assert_int_equal(op_matmul(&h.dev, &again, &one, &row, NULL, (struct matmul){.gelu = &want}), 0);
+    assert_memory_equal(again.data, y->data, tensor_bytes(y));
+    assert_memory_equal(want.data, act->data, tensor_bytes(y));
+}
+
+/* way: how the device multiplies bf16 factors where all is f32 (ways.h); the reference is made in f32. */
+static void products(struct harness *hp, const struct type *t, int way)
 {
     for (int form = 0; form < 4; form++) {
         struct harness h = *hp;
@@ -103,48 +119,78 @@ static void products(struct harness *hp, const struct type *t)
         struct both b = both_of(&h, h_random(&h, 1, how.tb ? N : K, how.tb ? K : N), t->type);
         struct both bias = both_of(&h, h_random(&h, 1, N), t->type), plus = both_of(&h, h_random(&h, 1, M, N), t->type);
         struct both slope = both_of(&h, h_random(&h, 1, M, N), t->type), act = both_of(&h, h_random(&h, 1, M, N), t->type);
-        struct tensor y = h_zeros(&h, M, N), wide = h_zeros(&h, M, N), sums = h_zeros(&h, M), sums_wide = h_zeros(&h, M);
-        struct tensor narrow = h_tensor(&h, t->type, 2, y.shape);
+        struct both sum = both_of(&h, h_random(&h, 1, M, N), t->type);
+        struct tensor y = h_zeros(&h, M, N), wide = h_zeros(&h, M, N), slopes = h_zeros(&h, M, N);
+        struct tensor sums = h_zeros(&h, M), sums_wide = h_zeros(&h, M), narrow = h_tensor(&h, t->type, 2, y.shape);
+        struct matmul ends = {.ta = how.ta, .tb = how.tb, .plus = &plus.wide, .gelu = &act.wide};
+        struct matmul sloped = {.ta = how.ta, .tb = how.tb, .gelu_grad = &slope.wide, .row_sums = how.ta ? &sums_wide : NULL};
+        struct matmul added = {.ta = how.ta, .tb = how.tb, .add = true};
 
+        ways_set(&h, 0);
+        assert_int_equal(op_matmul(&h.dev, &wide, &a.wide, &b.wide, &bias.wide, ends), 0);
+        assert_int_equal(op_matmul(&h.dev, &slopes, &a.wide, &b.wide, NULL, sloped), 0);
+        assert_int_equal(op_matmul(&h.dev, &sum.wide, &a.wide, &b.wide, NULL, added), 0);
         /* every output and sum; factors of both types, of which the wide one is rounded */
-        how.plus = &plus.wide, how.gelu = &act.wide;
-        assert_int_equal(op_matmul(&h.dev, &wide, &a.wide, &b.wide, &bias.wide, how), 0);
-        assert_int_equal(op_matmul(&h.dev, &y, &a.narrow, &b.wide, &bias.wide, how), 0);
+        ways_set(&h, way);
+        ends.gelu = NULL;
+        assert_int_equal(op_matmul(&h.dev, &y, &a.narrow, &b.wide, &bias.wide, ends), 0);
         same(&h, &y, &wide, 2e-6);
-        assert_int_equal(op_matmul(&h.dev, &y, &a.wide, &b.narrow, &bias.wide, how), 0);
+        assert_int_equal(op_matmul(&h.dev, &y, &a.wide, &b.narrow, &bias.wide, ends), 0);
         same(&h, &y, &wide, 2e-6);
-        assert_int_equal(op_matmul(&h.dev, &wide, &a.wide, &b.wide, &bias.wide, how), 0);
-        how.plus = &plus.narrow, how.gelu = &act.narrow;
-        assert_int_equal(op_matmul(&h.dev, &narrow, &a.narrow, &b.narrow, &bias.wide, how), 0);
+        ends.plus = &plus.narrow, ends.gelu = &act.narrow;
+        assert_int_equal(op_matmul(&h.dev, &narrow, &a.narrow, &b.narrow, &bias.wide, ends), 0);
         same(&h, &narrow, &wide, t->bound);
         same(&h, &act.narrow, &act.wide, t->bound);
-        how.plus = how.gelu = NULL, how.gelu_grad = &slope.wide, how.row_sums = how.ta ? &sums_wide : NULL;
-        assert_int_equal(op_matmul(&h.dev, &wide, &a.wide, &b.wide, NULL, how), 0);
-        how.gelu_grad = &slope.narrow, how.row_sums = how.ta ? &sums : NULL;
-        assert_int_equal(op_matmul(&h.dev, &narrow, &a.narrow, &b.wide, NULL, how), 0);
-        same(&h, &narrow, &wide, t->bound);
+        check_gelu(&h, &act.narrow, &narrow);
+        sloped.gelu_grad = &slope.narrow, sloped.row_sums = how.ta ? &sums : NULL;
+        assert_int_equal(op_matmul(&h.dev, &narrow, &a.narrow, &b.wide, NULL, sloped), 0);
+        same(&h, &narrow, &slopes, t->bound);
         if (how.ta)
             same(&h, &sums, &sums_wide, 2e-6);
+        assert_int_equal(op_matmul(&h.dev, &sum.narrow, &a.narrow, &b.narrow, NULL, added), 0);
+        same(&h, &sum.narrow, &sum.wide, t->bound);
     }
+}
+
+/* Factors in f32 beside an output of 16 bits are rounded, the sums of their rows are not. */
+static void rounded_factors(struct harness *hp, const struct type *t, int way)
+{
+    struct harness h = *hp;
+    struct tensor x = h_random(&h, 1, K, M), w = h_random(&h, 1, K, N), y = h_zeros(&h, M, N), sums = h_zeros(&h, M);
+    struct both a = both_of(&h, x, t->type), b = both_of(&h, w, t->type);
+    struct tensor narrow = h_tensor(&h, t->type, 2, y.shape), sums_wide = h_zeros(&h, M), other = h_zeros(&h, M, N);
+
+    ways_set(&h, 0);
+    assert_int_equal(op_matmul(&h.dev, &y, &a.wide, &b.wide, NULL, (struct matmul){.ta = true}), 0);
+    assert_int_equal(op_matmul(&h.dev, &other, &x, &w, NULL, (struct matmul){.ta = true, .row_sums = &sums_wide}), 0);
+    ways_set(&h, way);
+    assert_int_equal(op_matmul(&h.dev, &narrow, &x, &w, NULL, (struct matmul){.ta = true, .row_sums = &sums}), 0);
+    same(&h, &narrow, &y, t->bound);
+    same(&h, &sums, &sums_wide, 2e-6);
 }
 
 static void norms(struct harness *hp, const struct type *t)
 {
     struct harness h = *hp;
-    struct both dy = both_of(&h, h_random(&h, 1, M, N), t->type);
-    struct tensor x = h_random(&h, 2, M, N), g = h_random(&h, 1, N), b = h_random(&h, 1, N), mean = h_zeros(&h, M);
-    struct tensor rstd = h_zeros(&h, M), wide = h_zeros(&h, M, N), narrow = h_tensor(&h, t->type, 2, x.shape);
-    struct tensor dx = h_zeros(&h, M, N), dx2 = h_zeros(&h, M, N), dg = h_zeros(&h, N), db = h_zeros(&h, N);
-    struct tensor dg2 = h_zeros(&h, N), db2 = h_zeros(&h, N);
+    struct both x = both_of(&h, h_random(&h, 2, M, N), t->type), dy = both_of(&h, h_random(&h, 1, M, N), t->type);
+    struct tensor g = h_random(&h, 1, N), b = h_random(&h, 1, N), mean = h_zeros(&h, M), rstd = h_zeros(&h, M);
+    struct tensor wide = h_zeros(&h, M, N), narrow = h_tensor(&h, t->type, 2, wide.shape);
 
-    assert_int_equal(op_norm(&h.dev, &wide, &mean, &rstd, &x, &g, &b, 1e-5f), 0);
-    assert_int_equal(op_norm(&h.dev, &narrow, &mean, &rstd, &x, &g, &b, 1e-5f), 0);
-    same(&h, &narrow, &wide, t->bound);
-    assert_int_equal(op_norm_grad(&h.dev, &dx, &dg, &db, &dy.wide, &x, &mean, &rstd, &g), 0);
-    assert_int_equal(op_norm_grad(&h.dev, &dx2, &dg2, &db2, &dy.narrow, &x, &mean, &rstd, &g), 0);
-    same(&h, &dx2, &dx, 1e-6);
-    same(&h, &dg2, &dg, 1e-6);
-    same(&h, &db2, &db, 1e-6);
+    assert_int_equal(op_norm(&h.dev, &wide, &mean, &rstd, &x.wide, &g, &b, 1e-5f), 0);
+    for (int form = 1; form < 4; form++) { /* bit 0: y is narrow, or dy; bit 1: x */
+        struct tensor dg = h_zeros(&h, N), db = h_zeros(&h, N), dg2 = h_zeros(&h, N), db2 = h_zeros(&h, N);
+        struct both dx = both_of(&h, h_random(&h, 1, M, N), t->type);
+        struct tensor copy = to_type(&h, &dx.wide, DTYPE_F32), y = form & 1 ? narrow : h_zeros(&h, M, N);
+        const struct tensor *in = form & 2 ? &x.narrow : &x.wide, *to = form & 2 ? &dx.narrow : &copy;
+
+        assert_int_equal(op_norm(&h.dev, &y, &mean, &rstd, in, &g, &b, 1e-5f), 0);
+        same(&h, &y, &wide, form & 1 ? t->bound : 1e-6);
+        assert_int_equal(op_norm_grad(&h.dev, to, &dg2, &db2, form & 1 ? &dy.narrow : &dy.wide, in, &mean, &rstd, &g, 0.5f, true), 0);
+        assert_int_equal(op_norm_grad(&h.dev, &dx.wide, &dg, &db, &dy.wide, &x.wide, &mean, &rstd, &g, 0.5f, true), 0);
+        same(&h, to, &dx.wide, form & 2 ? t->bound : 1e-6);
+        same(&h, &dg2, &dg, 1e-6);
+        same(&h, &db2, &db, 1e-6);
+    }
 }
 
 static void elements(struct harness *hp, const struct type *t)
@@ -224,7 +270,18 @@ static void each(void (*test)(struct harness *, const struct type *))
     }
 }
 
-static void test_matmul(void **state) { (void)state; each(products); }
+static void each_way(struct harness *h, const struct type *t)
+{
+    int last = ways_last(h);
+
+    for (int way = 0; way <= last; way++) {
+        products(h, t, way);
+        rounded_factors(h, t, way);
+    }
+    ways_set(h, 0);
+}
+
+static void test_matmul(void **state) { (void)state; each(each_way); }
 static void test_norm(void **state) { (void)state; each(norms); }
 static void test_elements(void **state) { (void)state; each(elements); }
 static void test_losses(void **state) { (void)state; each(losses); }

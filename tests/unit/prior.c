@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/rng.h"
+#include "compute/host.h"
 #include "model/prior_pass.h"
 #include "device_open.h"
 #include "train/loop.h"
@@ -23,9 +24,10 @@ struct tolerance {
     double share, floor;
 };
 
-static const struct tolerance f32_rounding = {1e-10, 1e-14}, bf16_rounding = {4e-3, 1e-6};
+static const struct tolerance f32_rounding = {1e-10, 1e-14}, bf16_rounding = {4e-3, 1e-6}, f16_rounding = {6e-5, 2e-8};
 
 static struct device device;
+static struct prior_types types; /* f32 */
 
 static int open_device(void **state)
 {
@@ -135,10 +137,10 @@ static void golden(const char *name, const struct tolerance *allowed)
 
     ok(st_open(&file, path));
     ok(prior_meta_read(&meta, file));
-    ok(prior_init(&p, &device, &meta.config, true));
+    ok(prior_init(&p, &device, &meta.config, types, true));
     ok(train_load(&device, &p.params, file, "value."));
     read_tokens(&x, file);
-    ok(prior_pass_init(&pass, &p, x.e.n, true));
+    ok(prior_pass_init(&pass, &p, x.e.n, PRIOR_KEEP_ALL));
 
     ok(prior_forward(&pass, &x.e, &loss));
     compare("text.logits", pass.text_logits, file, "", allowed);
@@ -150,8 +152,14 @@ static void golden(const char *name, const struct tolerance *allowed)
 
     ok(prior_backward(&pass, &x.e, (float)(PRIOR_TEXT_WEIGHT / (double)loss.text_tokens),
                       (float)(PRIOR_IMAGE_WEIGHT / (double)loss.image_tokens)));
-    for (int i = 0; i < p.params.count; i++)
-        compare(p.params.item[i].name, p.params.item[i].grad.data, file, "grad.", allowed);
+    for (int i = 0; i < p.params.count; i++) {
+        const struct tensor *grad = &p.params.item[i].grad;
+        float *values = malloc(sizeof *values * (size_t)tensor_elements(grad));
+
+        host_to_f32(values, grad->data, grad->type, tensor_elements(grad));
+        compare(p.params.item[i].name, values, file, "grad.", allowed);
+        free(values);
+    }
     prior_pass_fini(&pass);
     prior_fini(&p);
     st_close(file);
@@ -170,14 +178,27 @@ static void golden_vectors_dense(void **state)
     golden("dense", &f32_rounding);
 }
 
-/* On devices that store them so, branches in 16 bits; elsewhere products of bf16 factors. */
+/* Products of bf16 factors, then branches and weights in 16 bits too. */
 static void golden_vectors_in_bf16(void **state)
 {
     (void)state;
     ok(device_precision(&device, PRECISION_BF16));
     golden("dalle", &bf16_rounding);
+    types = prior_types_of("cpu", "bf16", true);
+    golden("dalle", &bf16_rounding);
     golden("dense", &bf16_rounding);
+    types = (struct prior_types){0};
     ok(device_precision(&device, PRECISION_F32));
+}
+
+/* Nothing here is small enough for f16 to lose, so that it goes without scales. */
+static void golden_vectors_in_f16(void **state)
+{
+    (void)state;
+    types = prior_types_of("cpu", "fp16", false);
+    golden("dalle", &f16_rounding);
+    golden("dense", &f16_rounding);
+    types = (struct prior_types){0};
 }
 
 /* ---- small models ------------------------------------------------------------------------------------------------ */
@@ -201,9 +222,9 @@ struct model {
 
 static void model_open(struct model *m, const struct prior_config *c, int64_t n)
 {
-    ok(prior_init(&m->p, &device, c, true));
+    ok(prior_init(&m->p, &device, c, types, true));
     randomise(&m->p, 1);
-    ok(prior_pass_init(&m->pass, &m->p, n, true));
+    ok(prior_pass_init(&m->pass, &m->p, n, PRIOR_KEEP_ALL));
 }
 
 static void model_close(struct model *m)
@@ -386,7 +407,7 @@ static void the_paper_has_12_billion_parameters(void **state)
     int64_t parts;
 
     (void)state;
-    ok(prior_init(&p, NULL, &c, true));
+    ok(prior_init(&p, NULL, &c, types, true));
     parts = prior_count_part(&p, "text") + prior_count_part(&p, "image") + prior_count_part(&p, "attn") +
             prior_count_part(&p, "mlp") + prior_count_part(&p, "norm");
     assert_int_equal(parts, prior_count(&p));
@@ -445,22 +466,22 @@ static void senseless_sizes_are_refused(void **state)
 
     (void)state;
     c = small, c.heads = 3;
-    assert_int_equal(prior_init(&p, NULL, &c, false), ERR_LIMIT);
+    assert_int_equal(prior_init(&p, NULL, &c, types, false), ERR_LIMIT);
     c = small, c.kernel = 4;
-    assert_int_equal(prior_init(&p, NULL, &c, false), ERR_LIMIT);
+    assert_int_equal(prior_init(&p, NULL, &c, types, false), ERR_LIMIT);
     c = small, c.text_vocab = 65537;
-    assert_int_equal(prior_init(&p, NULL, &c, false), ERR_LIMIT);
+    assert_int_equal(prior_init(&p, NULL, &c, types, false), ERR_LIMIT);
     c = small, c.min_pad = 6;
-    assert_int_equal(prior_init(&p, NULL, &c, false), ERR_LIMIT);
+    assert_int_equal(prior_init(&p, NULL, &c, types, false), ERR_LIMIT);
     c = small, c.layers = 0;
-    assert_int_equal(prior_init(&p, NULL, &c, false), ERR_LIMIT);
+    assert_int_equal(prior_init(&p, NULL, &c, types, false), ERR_LIMIT);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_vectors_dalle), cmocka_unit_test(golden_vectors_dense),
-        cmocka_unit_test(golden_vectors_in_bf16),
+        cmocka_unit_test(golden_vectors_in_bf16), cmocka_unit_test(golden_vectors_in_f16),
         cmocka_unit_test(no_output_depends_on_a_later_token), cmocka_unit_test(an_example_is_the_same_in_any_batch),
         cmocka_unit_test(gradients_agree_with_differences), cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(empty_captions_teach_no_text), cmocka_unit_test(the_paper_has_12_billion_parameters),

@@ -53,7 +53,7 @@ static void make_prior(struct prior *p, const struct prior_config *c)
 {
     struct rng rng = {1, RNG_TEST};
 
-    ok(prior_init(p, &device, c, false));
+    ok(prior_init(p, &device, c, (struct prior_types){0}, false));
     for (int i = 0; i < p->params.count; i++) {
         float *value = p->params.item[i].value.data;
 
@@ -77,7 +77,7 @@ static void uncached(const struct prior *p, float *logits, const uint16_t *text,
     struct prior_pass pass;
     struct prior_loss loss;
 
-    ok(prior_pass_init(&pass, p, 1, false));
+    ok(prior_pass_init(&pass, p, 1, PRIOR_KEEP_NOTHING));
     ok(prior_forward(&pass, &e, &loss));
     memcpy(logits, pass.image_logits, sizeof *logits * (size_t)(prior_image_slots(&p->config) * p->config.image_vocab));
     prior_pass_fini(&pass);

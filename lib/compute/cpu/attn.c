@@ -7,6 +7,7 @@
 
 #include "base/par.h"
 #include "compute/cpu/attn_block.h"
+#include "compute/cpu/wide.h"
 
 #include <omp.h>
 
@@ -100,18 +101,23 @@ static void forward(float *out, float *lse, const float *q, const struct plan *p
 int cpu_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a)
 {
     struct plan p = plan_make(a, out);
+    struct cpu_wide w[] = {{.to = out}, {.from = qkv}};
     int64_t pairs = out->shape[0] * a->heads, each = (int64_t)work_floats(&p);
-    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
+    float *scratch;
+    int rc;
 
-    if (scratch == NULL)
-        return ERR_NOMEM;
+    if ((rc = cpu_widen(self, w, 2)) != 0)
+        return rc;
+    if (!(scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch)))
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t pair = 0; pair < pairs; pair++) {
         int64_t at = pair / a->heads * p.positions * p.channels + pair % a->heads * p.width;
         int64_t qkv_at = pair / a->heads * p.positions * 3 * p.channels + pair % a->heads * p.width;
 
-        forward(F32(out) + at, F32(lse) + pair * p.positions, F32(qkv) + qkv_at, &p,
+        forward(F32(&w[0].t) + at, F32(lse) + pair * p.positions, F32(&w[1].t) + qkv_at, &p,
                 work_place(scratch + omp_get_thread_num() * each, &p));
     }
+    cpu_narrow(self, w, 2);
     return 0;
 }

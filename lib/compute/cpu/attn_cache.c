@@ -201,7 +201,7 @@ int cpu_attn_cache(void *self, tensor_in out, const struct attn_cache *c, tensor
     struct seen seen;
 
     if (scratch == NULL)
-        return ERR_NOMEM;
+        return cpu_lacking(self);
     if (now < 0 || now >= a->h * a->w)
         return err_set(ERR_ARG, "cached attention: no place for position %lld", (long long)now);
     slot = slot_of(c, a, now);

@@ -10,6 +10,7 @@
 
 #include "base/par.h"
 #include "compute/cpu/attn_block.h"
+#include "compute/cpu/wide.h"
 
 #include <omp.h>
 
@@ -173,21 +174,26 @@ int cpu_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, ten
                   const struct attn *a)
 {
     struct plan p = plan_make(a, out);
+    struct cpu_wide wide[] = {{.to = dqkv}, {.from = dout}, {.from = out}, {.from = qkv}};
     struct work w;
     int64_t pairs = out->shape[0] * a->heads, each = work_place(&w, NULL, &p);
-    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
+    float *scratch;
+    int rc;
 
-    if (scratch == NULL)
-        return ERR_NOMEM;
+    if ((rc = cpu_widen(self, wide, 4)) != 0)
+        return rc;
+    if (!(scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch)))
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(dynamic) private(w)
     for (int64_t pair = 0; pair < pairs; pair++) {
         int64_t n = pair / a->heads, channel = pair % a->heads * p.width;
         int64_t at = n * p.positions * p.channels + channel, qkv_at = n * p.positions * 3 * p.channels + channel;
-        struct head h = {F32(qkv) + qkv_at, F32(dout) + at, F32(out) + at, F32(lse) + pair * p.positions,
-                         F32(dqkv) + qkv_at};
+        struct head h = {F32(&wide[3].t) + qkv_at, F32(&wide[1].t) + at, F32(&wide[2].t) + at, F32(lse) + pair * p.positions,
+                         F32(&wide[0].t) + qkv_at};
 
         work_place(&w, scratch + omp_get_thread_num() * each, &p);
         backward(&h, &p, &w);
     }
+    cpu_narrow(self, wide, 4);
     return 0;
 }

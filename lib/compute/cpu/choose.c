@@ -208,7 +208,7 @@ int cpu_choose(void *self, tensor_in codes, tensor_in logits, tensor_in step, te
     float *memory = cpu_scratch(self, (size_t)(par_threads() * 5 * n) * sizeof *memory);
 
     if (memory == NULL)
-        return ERR_NOMEM;
+        return cpu_lacking(self);
     if (now < 0 || now >= slots)
         return err_set(ERR_ARG, "choice: no place for position %lld", (long long)now);
 #pragma omp parallel for schedule(static) if (rows > 1)

@@ -30,7 +30,8 @@ static void cpu_close(void *self)
     struct cpu *cpu = self;
 
     cpu_dnnl_free(cpu->dnnl);
-    free(cpu->scratch);
+    free(cpu->scratch.memory);
+    free(cpu->wide.memory);
     free(cpu);
 }
 
@@ -52,7 +53,7 @@ static bool cpu_fast(void *self, enum precision p)
 static bool cpu_stores(void *self, enum dtype type)
 {
     (void)self;
-    return type == DTYPE_F32 || type == DTYPE_I32;
+    return type == DTYPE_F32 || type == DTYPE_BF16 || type == DTYPE_F16 || type == DTYPE_I32;
 }
 
 /* An arena's block is what the device hands out. */
@@ -106,19 +107,40 @@ static int cpu_repeat(void *self, int64_t times, int (*step)(void *arg), void *a
     return rc;
 }
 
-void *cpu_scratch(struct cpu *cpu, size_t size)
+/* The host's memory is the device's, and is as it is at any time. */
+static int cpu_fetch(void *self, void *host, const void *from, size_t size)
 {
-    size_t rounded;
+    return cpu_upload(self, host, from, size);
+}
 
-    if (size <= cpu->scratch_size)
-        return cpu->scratch;
-    rounded = (size + 4095) / 4096 * 4096;
-    free(cpu->scratch);
-    cpu->scratch = rounded >= size ? aligned_alloc(64, rounded) : NULL;
-    cpu->scratch_size = cpu->scratch ? rounded : 0;
-    if (!cpu->scratch)
+static size_t cpu_working(void *self)
+{
+    const struct cpu *cpu = self;
+
+    return cpu->scratch.size + cpu->wide.size;
+}
+
+void *cpu_take(struct cpu *cpu, struct cpu_room *room, size_t size)
+{
+    size_t rounded = (size + 4095) / 4096 * 4096;
+
+    if (cpu->counting) {
+        room->size = rounded > room->size ? rounded : room->size;
+        return NULL;
+    }
+    if (size <= room->size)
+        return room->memory ? room->memory : room; /* nothing was asked for */
+    free(room->memory);
+    room->memory = rounded >= size ? aligned_alloc(64, rounded) : NULL;
+    room->size = room->memory ? rounded : 0;
+    if (!room->memory)
         err_set(ERR_NOMEM, "no memory for %zu bytes of scratch", size);
-    return cpu->scratch;
+    return room->memory;
+}
+
+int cpu_lacking(const struct cpu *cpu)
+{
+    return cpu->counting ? 0 : ERR_NOMEM;
 }
 
 const struct backend backend_cpu = {
@@ -137,12 +159,16 @@ const struct backend backend_cpu = {
     .zero = cpu_zero,
     .wait = cpu_wait,
     .repeat = cpu_repeat,
+    .mark = cpu_wait,
+    .fetch = cpu_fetch,
+    .working = cpu_working,
     .matmul = cpu_matmul,
     .norm = cpu_norm,
     .norm_grad = cpu_norm_grad,
     .relu = cpu_relu,
     .add = cpu_add,
     .copy = cpu_copy,
+    .filter = cpu_filter,
     .attn = cpu_attn,
     .attn_grad = cpu_attn_grad,
     .embed = cpu_embed,
@@ -151,7 +177,6 @@ const struct backend backend_cpu = {
     .laplace = cpu_laplace,
     .adam = cpu_adam,
     .sum_squares = cpu_sum_squares,
-    .average = cpu_average,
     .conv = cpu_conv,
     .conv_dx = cpu_conv_dx,
     .conv_dw = cpu_conv_dw,

@@ -22,16 +22,31 @@ enum cpu_bf16 {
     CPU_BF16_TILES     /* AMX */
 };
 
-struct cpu {
-    enum cpu_bf16 bf16;
-    bool int8;             /* weights of thin products */
-    struct cpu_dnnl *dnnl; /* owned */
-    void *scratch;         /* owned: grows to the largest piece asked for, then stays */
-    size_t scratch_size;   /* bytes */
+/* Working memory. */
+struct cpu_room {
+    void *memory; /* owned: grows to the largest piece asked for, then stays */
+    size_t size;  /* bytes */
 };
 
-/* Working memory until the next call, 64-byte aligned, not zeroed; NULL when there is none (reason recorded). */
-void *cpu_scratch(struct cpu *cpu, size_t size);
+struct cpu {
+    enum cpu_bf16 bf16;
+    bool int8;               /* weights of thin products */
+    bool counting;           /* nothing is computed, only the sizes of rooms grow (compute/plan.h) */
+    struct cpu_dnnl *dnnl;   /* owned */
+    struct cpu_room scratch; /* a kernel's own */
+    struct cpu_room wide;    /* copies of its operands (wide.h) */
+};
+
+/* Memory until the next call, 64-byte aligned, not zeroed.  NULL when there is none (reason recorded), and where the device only
+ * counts; an operation then returns what cpu_lacking says. */
+void *cpu_take(struct cpu *cpu, struct cpu_room *room, size_t size);
+int cpu_lacking(const struct cpu *cpu);
+
+static inline void *cpu_scratch(struct cpu *cpu, size_t size)
+{
+    return cpu_take(cpu, &cpu->scratch, size);
+}
+
 /* sum[n] += gain * column sums of x [m,n]; uses the scratch. */
 int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t n, float gain);
 
@@ -41,10 +56,11 @@ int cpu_add_rows(struct cpu *cpu, float *sum, const float *x, int64_t m, int64_t
 int cpu_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
 int cpu_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
 int cpu_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
-                  tensor_in rstd, tensor_in g);
+                  tensor_in rstd, tensor_in g, float scale, bool filter);
 int cpu_relu(void *self, tensor_in y, tensor_in x);
 int cpu_add(void *self, tensor_in y, tensor_in x, float s);
 int cpu_copy(void *self, tensor_in y, tensor_in x);
+int cpu_filter(void *self, tensor_in y, tensor_in x, float s);
 int cpu_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a);
 int cpu_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, tensor_in lse, tensor_in qkv,
                   const struct attn *a);
@@ -53,8 +69,7 @@ int cpu_embed_grad(void *self, tensor_in dtable, tensor_in dy, tensor_in index);
 int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale);
 int cpu_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
 int cpu_adam(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
-int cpu_sum_squares(void *self, double *sum, tensor_in x, int64_t count);
-int cpu_average(void *self, tensor_in average, tensor_in p, float decay);
+int cpu_sum_squares(void *self, struct squares *sums, tensor_in x, int64_t count);
 int cpu_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
 int cpu_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how);
 int cpu_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how);

@@ -211,7 +211,7 @@ int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const fl
     each = rows * (depth + PAD);
     panels = cpu_scratch(cpu, (size_t)(wide * (depth + 1) + threads * each) * sizeof *panels);
     if (!panels)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     scaled = panels + wide * depth;
     packed = scaled + wide;
     for (int64_t i = 0; bias && i < wide; i++)

@@ -36,12 +36,9 @@ struct gemm {
 
 must_check int cpu_gemm(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how);
 /* The same with a and b rounded to bf16 (nearest, ties to even), sums in f32, in stretches of a fixed length that differs.
- * How: cpu->bf16, not CPU_BF16_NONE. */
+ * How: cpu->bf16, dots or tiles; a processor that has neither multiplies rounded copies by the above (wide.h). */
 must_check int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias,
                              const struct gemm *how);
-/* Copies of two tables, one behind the other, rounded to bf16: for processors that do not multiply it.  Owned by the caller;
- * NULL: no memory (recorded). */
-float *cpu_rounded(const float *one, int64_t n, const float *two, int64_t m);
 /* The fastest way that this processor has. */
 enum cpu_bf16 cpu_bf16_best(void);
 

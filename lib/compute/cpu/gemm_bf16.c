@@ -3,7 +3,7 @@
  *
  * Both factors are rounded while they are packed: a block of a by the thread that takes it, b by all threads together, a
  * stretch of k at a time.  Packed in squares that a tile register holds (AMX); the pairs of k beside each other are also
- * what a dot product of AVX-512 wants.  Where the processor has neither, the rounded factors go through the f32 kernel.
+ * what a dot product of AVX-512 wants.
  *
  *   a   [rows/16][depth/32][16][32]      b   [n/32][depth/2][32][2]      zeros behind k, n and the last row
  *
@@ -24,34 +24,6 @@
 #include <unistd.h>
 #endif
 
-float *cpu_rounded(const float *one, int64_t n, const float *two, int64_t m)
-{
-    float *copy = malloc((size_t)(n + m) * sizeof *copy);
-
-    if (!copy)
-        (void)err_set(ERR_NOMEM, "no memory for rounded factors");
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < (copy ? n + m : 0); i++)
-        copy[i] = cpu_round_bf16(i < n ? one[i] : two[i - n]);
-    return copy;
-}
-
-/* For tests, and for those who ask for bf16 where it is slower: it allocates each time. */
-static int emulated(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
-{
-    int64_t of_a = how->m * how->k;
-    float *copy = cpu_rounded(a, of_a, b, how->k * how->n);
-    struct gemm rest = *how;
-    int rc;
-
-    if (!copy)
-        return ERR_NOMEM;
-    rest.row_sums = NULL; /* of what is not rounded */
-    rc = cpu_gemm(cpu, y, copy, copy + of_a, bias, &rest);
-    free(copy);
-    return rc == 0 && how->row_sums ? cpu_add_rows(cpu, how->row_sums, a, how->k, how->m, 1.0f) : rc;
-}
-
 #if VEC != 16
 
 enum cpu_bf16 cpu_bf16_best(void)
@@ -61,7 +33,7 @@ enum cpu_bf16 cpu_bf16_best(void)
 
 int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, const float *bias, const struct gemm *how)
 {
-    return emulated(cpu, y, a, b, bias, how);
+    return cpu_gemm(cpu, y, a, b, bias, how); /* never asked for */
 }
 
 #else
@@ -382,11 +354,9 @@ int cpu_gemm_bf16(struct cpu *cpu, float *y, const float *a, const float *b, con
     bool tiles = cpu->bf16 == CPU_BF16_TILES;
     uint16_t *packed;
 
-    if (cpu->bf16 == CPU_BF16_EMULATED)
-        return emulated(cpu, y, a, b, bias, how);
     rows = rows < GROUP ? GROUP : rows > BLOCK ? BLOCK : rows;
     if (!(packed = cpu_scratch(cpu, (size_t)((wide + threads * rows) * deep) * sizeof *packed)))
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
 #pragma omp parallel
     {
         uint16_t *own = packed + (wide + omp_get_thread_num() * rows) * deep;
@@ -442,7 +412,7 @@ int cpu_thin_bf16(struct cpu *cpu, float *y, const float *x, const void *packed,
     uint16_t *rows = cpu_scratch(cpu, (size_t)(up(how->m, GROUP) * s.depth) * sizeof *rows);
 
     if (!rows)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     pack_a(rows, x, &s, 0, how->m);
 #pragma omp parallel
     {

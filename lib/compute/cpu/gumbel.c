@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* gumbel.c -- a row at a time, which stays in L1; rows are shared out to the threads. */
-#include "compute/cpu/cpu.h"
-
+/* gumbel.c -- a row at a time, which stays in L1; rows are shared out to the threads.  A row of 16 bits is copied into its
+ * thread's scratch. */
+#include "base/par.h"
 #include "compute/cpu/math.h"
 #include "compute/cpu/philox.h"
 #include "compute/cpu/vec.h"
+#include "compute/cpu/wide.h"
+
+#include <omp.h>
+
+/* Floats of a row that is copied. */
+static int64_t row_room(tensor_in t)
+{
+    return t->type == DTYPE_F32 ? 0 : (t->shape[1] + 15) / 16 * 16;
+}
 
 /* y[v] = x[v] + noise of element first + v, v < count */
 static void add_noise(float *y, const float *x, int64_t count, const struct gumbel *how, uint64_t first)
@@ -45,13 +54,19 @@ static float soften(float *y, const float *x, int64_t count, float inverse)
 
 int cpu_gumbel(void *self, tensor_in y, tensor_in kl, tensor_in x, const struct gumbel *how)
 {
-    int64_t rows = x->shape[0], count = x->shape[1];
+    int64_t rows = x->shape[0], count = x->shape[1], each = row_room(x) + row_room(y);
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
-    (void)self;
+    if (!scratch)
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < rows; p++) {
-        add_noise(F32(y) + p * count, F32(x) + p * count, count, how, how->first + (uint64_t)(p * count));
-        F32(kl)[p] = soften(F32(y) + p * count, F32(x) + p * count, count, 1.0f / how->tau);
+    for (int64_t at = 0; at < rows * count; at += count) {
+        float *room = scratch + omp_get_thread_num() * each, *out = cpu_place(room + row_room(x), y, at);
+        const float *in = cpu_load(room, x, at, count);
+
+        add_noise(out, in, count, how, how->first + (uint64_t)at);
+        F32(kl)[at / count] = soften(out, in, count, 1.0f / how->tau);
+        cpu_store(y, at, out, count);
     }
     return 0;
 }
@@ -79,13 +94,20 @@ static void soften_grad(float *dx, const float *dy, const float *y, const float 
 
 int cpu_gumbel_grad(void *self, tensor_in dx, tensor_in dy, tensor_in y, tensor_in x, float tau, float kl_scale)
 {
-    int64_t rows = x->shape[0], count = x->shape[1];
+    int64_t rows = x->shape[0], count = x->shape[1], each = 2 * row_room(dx) + row_room(x) + row_room(y);
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
-    (void)self;
+    if (!scratch)
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < rows; p++)
-        soften_grad(F32(dx) + p * count, F32(dy) + p * count, F32(y) + p * count, F32(x) + p * count, count, 1.0f / tau,
-                    kl_scale);
+    for (int64_t at = 0; at < rows * count; at += count) {
+        float *of_dx = scratch + omp_get_thread_num() * each, *of_dy = of_dx + row_room(dx), *of_x = of_dy + row_room(dx);
+        float *to = cpu_place(of_dx, dx, at);
+
+        soften_grad(to, cpu_load(of_dy, dy, at, count), cpu_load(of_x + row_room(x), y, at, count),
+                    cpu_load(of_x, x, at, count), count, 1.0f / tau, kl_scale);
+        cpu_store(dx, at, to, count);
+    }
     return 0;
 }
 
@@ -129,12 +151,16 @@ static int32_t noisy_max(const float *x, int64_t count, const struct gumbel *how
 
 int cpu_gumbel_max(void *self, tensor_in code, tensor_in x, const struct gumbel *how)
 {
-    int64_t rows = x->shape[0], count = x->shape[1];
+    int64_t rows = x->shape[0], count = x->shape[1], each = row_room(x);
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
-    (void)self;
+    if (!scratch)
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(static)
-    for (int64_t p = 0; p < rows; p++)
-        I32(code)[p] = how ? noisy_max(F32(x) + p * count, count, how, how->first + (uint64_t)(p * count))
-                           : first_max(F32(x) + p * count, (int32_t)count);
+    for (int64_t p = 0; p < rows; p++) {
+        const float *row = cpu_load(scratch + omp_get_thread_num() * each, x, p * count, count);
+
+        I32(code)[p] = how ? noisy_max(row, count, how, how->first + (uint64_t)(p * count)) : first_max(row, (int32_t)count);
+    }
     return 0;
 }

@@ -21,7 +21,6 @@
 #define cpu_matmul CPU_NAME(cpu_matmul)
 #define cpu_gemm CPU_NAME(cpu_gemm)
 #define cpu_gemm_bf16 CPU_NAME(cpu_gemm_bf16)
-#define cpu_rounded CPU_NAME(cpu_rounded)
 #define cpu_bf16_best CPU_NAME(cpu_bf16_best)
 #define cpu_thin_bf16_size CPU_NAME(cpu_thin_bf16_size)
 #define cpu_thin_bf16_pack CPU_NAME(cpu_thin_bf16_pack)
@@ -31,6 +30,7 @@
 #define cpu_relu CPU_NAME(cpu_relu)
 #define cpu_add CPU_NAME(cpu_add)
 #define cpu_copy CPU_NAME(cpu_copy)
+#define cpu_filter CPU_NAME(cpu_filter)
 #define cpu_attn CPU_NAME(cpu_attn)
 #define cpu_attn_grad CPU_NAME(cpu_attn_grad)
 #define cpu_embed CPU_NAME(cpu_embed)
@@ -39,7 +39,6 @@
 #define cpu_laplace CPU_NAME(cpu_laplace)
 #define cpu_adam CPU_NAME(cpu_adam)
 #define cpu_sum_squares CPU_NAME(cpu_sum_squares)
-#define cpu_average CPU_NAME(cpu_average)
 #define cpu_conv CPU_NAME(cpu_conv)
 #define cpu_conv_dx CPU_NAME(cpu_conv_dx)
 #define cpu_conv_dw CPU_NAME(cpu_conv_dw)
@@ -63,7 +62,12 @@
 #define cpu_pointwise CPU_NAME(cpu_pointwise)
 #define cpu_pointwise_dw CPU_NAME(cpu_pointwise_dw)
 #define cpu_add_rows CPU_NAME(cpu_add_rows)
-#define cpu_scratch CPU_NAME(cpu_scratch)
+#define cpu_take CPU_NAME(cpu_take)
+#define cpu_lacking CPU_NAME(cpu_lacking)
+#define cpu_to_f32 CPU_NAME(cpu_to_f32)
+#define cpu_from_f32 CPU_NAME(cpu_from_f32)
+#define cpu_widen CPU_NAME(cpu_widen)
+#define cpu_narrow CPU_NAME(cpu_narrow)
 #endif
 
 #endif

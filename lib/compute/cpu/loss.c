@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
+/* Rows are independent; of 16 bits, each is copied into its thread's scratch. */
 #include "compute/loss.h"
 
 #include <assert.h>
 #include <math.h>
 
-#include "compute/cpu/cpu.h"
+#include "base/par.h"
 #include "compute/cpu/math.h"
 #include "compute/cpu/vec.h"
+#include "compute/cpu/wide.h"
+
+#include <omp.h>
 
 /* Sum of exp(x - top); with keep, x becomes exp(x - top). */
 static float row_exp(float *x, int64_t n, float top, bool keep)
@@ -29,34 +33,43 @@ static float row_exp(float *x, int64_t n, float top, bool keep)
     return vec_sum(sum);
 }
 
+/* One row of n; scale 0: it stays as it is.  Returns the loss. */
+static float cross_entropy(float *row, int64_t n, int64_t target, float scale)
+{
+    float aim = row[target], top = vec_largest_of(row, n), sum = row_exp(row, n, top, scale != 0.0f), factor = scale / sum;
+
+    if (scale != 0.0f) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            row[i] *= factor;
+        row[target] -= scale;
+    }
+    return logf(sum) + (top - aim);
+}
+
 int cpu_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale)
 {
-    int64_t rows = x->shape[0], n = x->shape[1];
+    int64_t rows = x->shape[0], n = x->shape[1], each = x->type == DTYPE_F32 ? 0 : (n + 15) / 16 * 16;
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
-    (void)self;
+    if (!scratch)
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(static)
     for (int64_t m = 0; m < rows; m++) {
-        float *row = F32(x) + m * n, top, sum, factor, aim;
         int64_t t = I32(target)[m];
+        float *row;
 
         assert(t < n);
         if (t < 0) {
             F32(loss)[m] = 0.0f;
             if (scale != 0.0f)
-                memset(row, 0, (size_t)n * sizeof *row);
+                memset(cpu_at(x, m * n), 0, (size_t)n * dtype_size(x->type));
             continue;
         }
-        aim = row[t];
-        top = vec_largest_of(row, n);
-        sum = row_exp(row, n, top, scale != 0.0f);
-        F32(loss)[m] = logf(sum) + (top - aim);
-        if (scale == 0.0f)
-            continue;
-        factor = scale / sum;
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            row[i] *= factor;
-        row[t] -= scale;
+        row = cpu_load(scratch + omp_get_thread_num() * each, x, m * n, n);
+        F32(loss)[m] = cross_entropy(row, n, t, scale);
+        if (scale != 0.0f)
+            cpu_store(x, m * n, row, n);
     }
     return 0;
 }
@@ -94,17 +107,21 @@ static void laplace_channel(float *nll, float *y, const float *x, int64_t count,
 
 int cpu_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale)
 {
-    int64_t rows = x->shape[0], channels = x->shape[1];
+    int64_t rows = x->shape[0], channels = x->shape[1], each = y->type == DTYPE_F32 ? 0 : LANES * 2 * channels;
+    float *scratch = cpu_scratch(self, (size_t)(par_threads() * each) * sizeof *scratch);
 
-    (void)self;
+    if (!scratch)
+        return cpu_lacking(self);
 #pragma omp parallel for schedule(static)
     for (int64_t at = 0; at < rows; at += LANES) {
-        int64_t count = rows - at < LANES ? rows - at : LANES;
+        int64_t count = rows - at < LANES ? rows - at : LANES, first = at * 2 * channels, size = count * 2 * channels;
+        float *part = cpu_load(scratch + omp_get_thread_num() * each, y, first, size);
 
         memset(F32(nll) + at, 0, (size_t)count * sizeof(float));
         for (int64_t c = 0; c < channels; c++)
-            laplace_channel(F32(nll) + at, F32(y) + at * 2 * channels + c, F32(x) + at * channels + c, count, channels,
-                            scale);
+            laplace_channel(F32(nll) + at, part + c, F32(x) + at * channels + c, count, channels, scale);
+        if (scale != 0.0f)
+            cpu_store(y, first, part, size);
     }
     return 0;
 }

@@ -11,24 +11,8 @@
 #define COMPUTE_CPU_MATH_H
 
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
 
-static inline float cpu_from_bits(uint32_t bits)
-{
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static inline uint32_t cpu_to_bits(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
+#include "base/bits16.h"
 
 static inline float cpu_exp(float x)
 {
@@ -38,8 +22,8 @@ static inline float cpu_exp(float x)
     float n = t - shift;
     float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
     /* 2^n in two halves, so that n = 128 is in range */
-    uint32_t k = cpu_to_bits(t) - 0x4B400000u, low = (uint32_t)((int32_t)k >> 1);
-    float a = cpu_from_bits((low + 127u) << 23), b = cpu_from_bits((k - low + 127u) << 23);
+    uint32_t k = bits_of(t) - 0x4B400000u, low = (uint32_t)((int32_t)k >> 1);
+    float a = float_of((low + 127u) << 23), b = float_of((k - low + 127u) << 23);
     float p = 1.9875691500e-4f;
 
     p = p * r + 1.3981999507e-3f;
@@ -55,9 +39,9 @@ static inline float cpu_exp(float x)
 static inline float cpu_log(float x)
 {
     /* x = 2^n m, m in [sqrt(1/2), sqrt(2)) */
-    uint32_t bits = cpu_to_bits(x) - 0x3F3504F3u;
+    uint32_t bits = bits_of(x) - 0x3F3504F3u;
     float n = (float)((int32_t)bits >> 23);
-    float m = cpu_from_bits((bits & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
+    float m = float_of((bits & 0x007FFFFFu) + 0x3F3504F3u) - 1.0f;
     float z = m * m, p = 7.0376836292e-2f, y;
 
     p = p * m - 1.1514610310e-1f;
@@ -73,19 +57,6 @@ static inline float cpu_log(float x)
     y = x < 1.17549435e-38f ? -INFINITY : y;
     y = x < 0.0f ? NAN : y;
     return x < INFINITY ? y : x; /* +inf and NaN as they are */
-}
-
-/* The nearest bf16, ties to even, as f32; NaN stays NaN. */
-static inline float cpu_round_bf16(float x)
-{
-    uint32_t bits = cpu_to_bits(x);
-
-    return x == x ? cpu_from_bits((bits + 0x7FFFu + (bits >> 16 & 1)) & 0xFFFF0000u) : x;
-}
-
-static inline uint16_t cpu_to_bf16(float x)
-{
-    return (uint16_t)(cpu_to_bits(cpu_round_bf16(x)) >> 16);
 }
 
 #endif

@@ -25,7 +25,7 @@ int cpu_pointwise(struct cpu *cpu, float *y, const float *x, const float *w, con
     struct cpu_direct then = *how;
 
     if (!u)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     for (int64_t i = 0; i < in; i++)
         for (int64_t o = 0; o < out; o++)
             u[i * out + o] = how->gain * (how->turned ? w[i * out + o] : w[o * in + i]);
@@ -74,7 +74,7 @@ int cpu_pointwise_dw(struct cpu *cpu, float *dw, float *db, const float *dy, con
     float *du = cpu_scratch(cpu, (size_t)(slices * part) * sizeof *du);
 
     if (!du)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     memset(du, 0, (size_t)(slices * part) * sizeof *du);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t s = 0; s < slices; s++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c -- one row of blocks at a time; channels, which lie together, are the lanes. */
-#include "compute/cpu/cpu.h"
+#include "compute/cpu/wide.h"
 
 #include <string.h>
 
@@ -9,11 +9,10 @@ static inline float larger(float a, float b)
     return a > b ? a : b;
 }
 
-int cpu_max_pool(void *self, tensor_in y, tensor_in x)
+static void max_pool(tensor_in y, tensor_in x)
 {
     int64_t rows = y->shape[0] * y->shape[1], w = y->shape[2], c = y->shape[3];
 
-    (void)self;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < w; j++) {
@@ -24,14 +23,24 @@ int cpu_max_pool(void *self, tensor_in y, tensor_in x)
             for (int64_t i = 0; i < c; i++)
                 to[i] = larger(larger(top[i], top[c + i]), larger(low[i], low[c + i]));
         }
+}
+
+int cpu_max_pool(void *self, tensor_in y, tensor_in x)
+{
+    struct cpu_wide w[] = {{.to = y}, {.from = x}};
+    int rc = cpu_widen(self, w, 2);
+
+    if (rc != 0)
+        return rc;
+    max_pool(&w[0].t, &w[1].t);
+    cpu_narrow(self, w, 2);
     return 0;
 }
 
-int cpu_max_pool_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x)
+static void max_pool_grad(tensor_in dx, tensor_in dy, tensor_in x)
 {
     int64_t rows = dy->shape[0] * dy->shape[1], w = dy->shape[2], c = dy->shape[3];
 
-    (void)self;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < w; j++) {
@@ -51,14 +60,24 @@ int cpu_max_pool_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x)
                 dlow[c + i] = low[i] == best ? 0.0f : left;
             }
         }
+}
+
+int cpu_max_pool_grad(void *self, tensor_in dx, tensor_in dy, tensor_in x)
+{
+    struct cpu_wide w[] = {{.to = dx}, {.from = dy}, {.from = x}};
+    int rc = cpu_widen(self, w, 3);
+
+    if (rc != 0)
+        return rc;
+    max_pool_grad(&w[0].t, &w[1].t, &w[2].t);
+    cpu_narrow(self, w, 3);
     return 0;
 }
 
-int cpu_upsample(void *self, tensor_in y, tensor_in x)
+static void upsample(tensor_in y, tensor_in x)
 {
     int64_t rows = x->shape[0] * x->shape[1], w = x->shape[2], c = x->shape[3];
 
-    (void)self;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++) {
         float *top = F32(y) + 4 * r * w * c;
@@ -73,14 +92,24 @@ int cpu_upsample(void *self, tensor_in y, tensor_in x)
         }
         memcpy(top + 2 * w * c, top, (size_t)(2 * w * c) * sizeof *top);
     }
+}
+
+int cpu_upsample(void *self, tensor_in y, tensor_in x)
+{
+    struct cpu_wide w[] = {{.to = y}, {.from = x}};
+    int rc = cpu_widen(self, w, 2);
+
+    if (rc != 0)
+        return rc;
+    upsample(&w[0].t, &w[1].t);
+    cpu_narrow(self, w, 2);
     return 0;
 }
 
-int cpu_upsample_grad(void *self, tensor_in dx, tensor_in dy)
+static void upsample_grad(tensor_in dx, tensor_in dy)
 {
     int64_t rows = dx->shape[0] * dx->shape[1], w = dx->shape[2], c = dx->shape[3];
 
-    (void)self;
 #pragma omp parallel for schedule(static)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < w; j++) {
@@ -91,5 +120,16 @@ int cpu_upsample_grad(void *self, tensor_in dx, tensor_in dy)
             for (int64_t i = 0; i < c; i++)
                 to[i] = (top[i] + top[c + i]) + (low[i] + low[c + i]);
         }
+}
+
+int cpu_upsample_grad(void *self, tensor_in dx, tensor_in dy)
+{
+    struct cpu_wide w[] = {{.to = dx}, {.from = dy}};
+    int rc = cpu_widen(self, w, 2);
+
+    if (rc != 0)
+        return rc;
+    upsample_grad(&w[0].t, &w[1].t);
+    cpu_narrow(self, w, 2);
     return 0;
 }

@@ -14,10 +14,9 @@
  */
 #include "compute/sample.h"
 
-#include "compute/cpu/cpu.h"
+#include "base/bits16.h"
 #include "compute/cpu/gelu.h"
 #include "compute/cpu/gemm.h"
-#include "compute/cpu/math.h"
 
 enum {
     VECS = VEC_REGISTERS == 32 ? 4 : 2, /* registers a row of a tile */
@@ -108,7 +107,7 @@ static void pack_bf16(uint16_t *panel, const float *w, int64_t rows, int64_t k)
 {
     for (int64_t j = 0; j < up(k, 2); j++)
         for (int64_t i = 0; i < PANEL; i++)
-            panel[j / 2 * (2 * PANEL) + 2 * i + j % 2] = cpu_to_bf16(i < rows && j < k ? w[i * k + j] : 0.0f);
+            panel[j / 2 * (2 * PANEL) + 2 * i + j % 2] = bf16_from_f32(i < rows && j < k ? w[i * k + j] : 0.0f);
 }
 
 static void pack_f32(float *panel, const float *w, int64_t rows, int64_t k)
@@ -358,7 +357,7 @@ static void prepare(struct product *p, const float *x, void *room, int64_t rows,
             row_integers(whole + 2 * m * p->pairs, unit + m, x + m * p->k, p->k);
         else if (kind == KIND_BF16)
             for (int64_t i = m * p->k; i < (m + 1) * p->k; i++)
-                rounded[i] = cpu_round_bf16(x[i]);
+                rounded[i] = bf16_to_f32(bf16_from_f32(x[i]));
 }
 
 int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in bias, struct thin how)
@@ -378,7 +377,7 @@ int cpu_thin(void *self, tensor_in y, tensor_in x, const void *packed, tensor_in
     }
 #endif
     if (!(room = cpu_scratch(cpu, (size_t)(up(rows, VEC) + rows * (k + 1) + VEC) * sizeof(float))))
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     if (kind >= KIND_INT8) {
         p.scale = packed;
         p.panels = p.scale + up(n, PANEL);

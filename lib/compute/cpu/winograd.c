@@ -225,7 +225,7 @@ int cpu_winograd(struct cpu *cpu, float *y, const float *x, const float *w, cons
     struct cpu_direct then = *how;
 
     if (!u)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     memset(zeros, 0, (size_t)in * sizeof *zeros);
     direct_bias(&then, bias);
     transform_weights(u, w, how);
@@ -322,7 +322,7 @@ int cpu_winograd_dw(struct cpu *cpu, float *dw, float *db, const float *dy, cons
     float *zeros = du + slices * part, *work = zeros + direct_lines(in + out);
 
     if (!du)
-        return ERR_NOMEM;
+        return cpu_lacking(cpu);
     memset(zeros, 0, (size_t)(in + out) * sizeof *zeros);
 #pragma omp parallel for schedule(dynamic)
     for (int64_t s = 0; s < slices; s++) {

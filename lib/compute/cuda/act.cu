@@ -13,6 +13,16 @@ struct add_scaled {
     __device__ float operator()(float x, float y) const { return y + s * x; }
 };
 
+struct filtered {
+    float s;
+    __device__ float operator()(float x, float) const
+    {
+        float v = s * x;
+
+        return fabsf(v) < INFINITY ? v : 0.0f;
+    }
+};
+
 struct same {
     __device__ float operator()(float x, float) const { return x; }
 };
@@ -68,4 +78,13 @@ int cuda_convert(struct cuda *c, void *y, enum dtype to, const void *x, enum dty
 int cuda_copy(void *self, tensor_in y, tensor_in x)
 {
     return cuda_convert((struct cuda *)self, y->data, y->type, x->data, x->type, tensor_elements(x));
+}
+
+int cuda_filter(void *self, tensor_in y, tensor_in x, float s)
+{
+    return cuda_typed(y->type, [&]<class Y>() {
+        return cuda_typed(x->type, [&]<class X>() {
+            return run<false>((struct cuda *)self, "filter", (Y *)y->data, (const X *)x->data, tensor_elements(x), filtered{s});
+        });
+    });
 }

@@ -177,20 +177,19 @@ int cuda_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, te
 {
     struct cuda *c = (struct cuda *)self;
     struct attn_shape s;
-    int rc = attn_shape_of(&s, a, out), slots;
+    int rc = attn_shape_of(&s, a, out);
     float2 *numbers;
 
     if (rc != 0)
         return rc;
-    slots = (s.tiles[TEXT] + s.tiles[IMAGE]) * TILE;
-    numbers = (float2 *)cuda_scratch(c, (size_t)(out->shape[0] * s.heads) * (size_t)slots * sizeof *numbers);
+    numbers = (float2 *)cuda_scratch(c, cuda_working_attn_grad(out, a));
     if (numbers == NULL)
         return ERR_NOMEM;
     return cuda_typed(qkv->type, [&]<class T>() {
         return attn_width(s.width, [&]<int D>() {
             constexpr int W = D < 128 ? D : 128;
             gradient<T> g = {(T *)dqkv->data, (const T *)dout->data, (const T *)out->data, (const T *)qkv->data,
-                             CUDA_F32(lse), numbers, slots};
+                             CUDA_F32(lse), numbers, (int)cuda_attn_slots(a)};
             int failed = cuda_launch(c, "attention's gradient", grad_queries<T, D>, attn_blocks(&s, out), THREADS,
                                      attn_memory<T, D>(), s, g);
 

@@ -19,7 +19,7 @@
 #include "compute/cuda/cuda.h"
 #include "compute/cuda/ptx.h"
 
-enum { TILE = 64, THREADS = 128, PARTS = TILE / 8 /* eights of a tile's columns */, SLOTS_MOST = 1 << 24 };
+enum { TILE = CUDA_ATTN_TILE, THREADS = 128, PARTS = TILE / 8 /* eights of a tile's columns */, SLOTS_MOST = 1 << 24 };
 
 enum side { TEXT, IMAGE };
 

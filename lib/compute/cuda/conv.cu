@@ -335,7 +335,7 @@ int cuda_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in
 
         rc = add_gradient(c, &j, CUDA_F32(dw), dy->data, how.gain);
     }
-    if (rc == 0 && !(memory = cuda_scratch(c, cuda_add_rows_size(rows, out))))
+    if (rc == 0 && !(memory = cuda_scratch(c, cuda_working_add_rows(rows, out))))
         rc = ERR_NOMEM;
     return rc == 0 ? cuda_add_rows(c, CUDA_F32(db), dy->data, dy->type, rows, out, how.gain, memory) : rc;
 }

@@ -7,7 +7,7 @@
 
 enum { CAPABILITY = 8 /* bf16 products */ };
 
-static const size_t staging_half = (size_t)8 << 20;
+static const size_t staging_half = CUDA_WORKING_STAGING / 2;
 
 int (*cuda_err)(int code, const char *format, ...);
 
@@ -54,6 +54,7 @@ static int choose_device(struct cuda *c, int index)
     if (p.major < CAPABILITY)
         return cuda_err(ERR_UNSUPPORTED, "cuda: %s has compute capability %d.%d; %d.0 is the least", p.name, p.major,
                         p.minor, CAPABILITY);
+    c->index = index;
     c->multiprocessors = p.multiProcessorCount;
     c->shared_most = p.sharedMemPerBlockOptin;
     return 0;
@@ -72,6 +73,12 @@ static void cuda_close(void *self)
     for (int i = 0; i < 2; i++)
         if (c->staged[i])
             cudaEventDestroy(c->staged[i]);
+    if (c->fetching.staging)
+        cudaFreeHost(c->fetching.staging);
+    if (c->fetching.marked)
+        cudaEventDestroy(c->fetching.marked);
+    if (c->fetching.stream)
+        cudaStreamDestroy(c->fetching.stream);
     if (c->stream)
         cudaStreamDestroy(c->stream);
     free(c);
@@ -83,7 +90,7 @@ static int prepare(struct cuda *c, int index)
 
     if ((rc = choose_device(c, index)) != 0 ||
         (rc = cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "making a stream")) != 0 ||
-        (rc = cuda_check(cudaHostAlloc(&c->staging, 2 * staging_half, cudaHostAllocDefault), "pinned memory")) != 0)
+        (rc = cuda_check(cudaHostAlloc(&c->staging, CUDA_WORKING_STAGING, cudaHostAllocDefault), "pinned memory")) != 0)
         return rc;
     for (int i = 0; i < 2; i++)
         if ((rc = cuda_check(cudaEventCreateWithFlags(&c->staged[i], cudaEventDisableTiming), "making an event")) != 0)
@@ -195,11 +202,16 @@ void *cuda_scratch(struct cuda *c, size_t size)
     }
     c->scratch = NULL;
     c->scratch_size = 0;
-    size = (size + (1 << 20)) >> 20 << 20;
+    size = cuda_working_scratch(size);
     if (allocate(&c->scratch, size, "working memory") != 0)
         return NULL;
     c->scratch_size = size;
     return c->scratch;
+}
+
+static size_t cuda_holds(void *self)
+{
+    return CUDA_WORKING_PRODUCTS + ((struct cuda *)self)->scratch_size;
 }
 
 /* By way of pinned memory, in two halves by turns: the caller's memory is free at once, and the device is not waited for. */
@@ -233,9 +245,60 @@ int cuda_download(void *self, void *host, const void *from, size_t size)
     return rc == 0 ? cuda_wait(c) : rc;
 }
 
-static int cuda_zero(void *self, void *data, size_t size)
+int cuda_zero(void *self, void *data, size_t size)
 {
     return size ? cuda_check(cudaMemsetAsync(data, 0, size, ((struct cuda *)self)->stream), "clearing memory") : 0;
+}
+
+/* ---- copies beside the owner's calls ------------------------------------------------------------------------------- */
+
+static int prepare_fetching(struct cuda_fetching *f)
+{
+    int rc = 0;
+
+    if (!f->stream)
+        rc = cuda_check(cudaStreamCreateWithFlags(&f->stream, cudaStreamNonBlocking), "making a stream");
+    if (rc == 0 && !f->marked)
+        rc = cuda_check(cudaEventCreateWithFlags(&f->marked, cudaEventDisableTiming), "making an event");
+    if (rc == 0)
+        rc = cuda_check(cudaHostAlloc(&f->staging, CUDA_WORKING_FETCHING, cudaHostAllocDefault), "pinned memory");
+    return rc;
+}
+
+static int cuda_mark(void *self)
+{
+    struct cuda *c = (struct cuda *)self;
+    int rc = 0;
+
+    if (c->capturing)
+        return cuda_err(ERR_DEVICE, "cuda: a mark inside of what is repeated");
+    if (!c->fetching.staging)
+        rc = prepare_fetching(&c->fetching);
+    return rc != 0 ? rc : cuda_check(cudaEventRecord(c->fetching.marked, c->stream), "a mark");
+}
+
+/* Of the device's state it reads only what the first mark left for good.  The owner may record a graph meanwhile: recording is
+ * a matter of the owner's thread alone. */
+static int cuda_fetch(void *self, void *host, const void *from, size_t size)
+{
+    const struct cuda *c = (const struct cuda *)self;
+    const struct cuda_fetching *f = &c->fetching;
+    int rc;
+
+    if (!f->staging)
+        return cuda_err(ERR_ARG, "cuda: a fetch before the first mark");
+    if ((rc = cuda_check(cudaSetDevice(c->index), "choosing a device")) != 0 ||
+        (rc = cuda_check(cudaStreamWaitEvent(f->stream, f->marked, 0), "waiting for a mark")) != 0)
+        return rc;
+    for (size_t at = 0; rc == 0 && at < size; at += CUDA_WORKING_FETCHING) {
+        size_t part = size - at < CUDA_WORKING_FETCHING ? size - at : CUDA_WORKING_FETCHING;
+
+        if ((rc = cuda_check(cudaMemcpyAsync(f->staging, (const char *)from + at, part, cudaMemcpyDefault, f->stream),
+                             "fetching")) == 0 &&
+            (rc = cuda_check(cudaStreamSynchronize(f->stream), "fetching")) == 0)
+            memcpy((char *)host + at, f->staging, part);
+    }
+    return rc;
 }
 
 /* ---- graphs -------------------------------------------------------------------------------------------------------- */
@@ -295,6 +358,7 @@ static struct backend table(void)
     t.close = cuda_close;
     t.precision = cuda_precision;
     t.fast = cuda_fast;
+    t.narrow = true;
     t.stores = cuda_stores;
     t.alloc = cuda_alloc;
     t.dealloc = cuda_dealloc;
@@ -305,12 +369,16 @@ static struct backend table(void)
     t.zero = cuda_zero;
     t.wait = cuda_wait;
     t.repeat = cuda_repeat;
+    t.mark = cuda_mark;
+    t.fetch = cuda_fetch;
+    t.working = cuda_holds;
     t.matmul = cuda_matmul;
     t.norm = cuda_norm;
     t.norm_grad = cuda_norm_grad;
     t.relu = cuda_relu;
     t.add = cuda_add;
     t.copy = cuda_copy;
+    t.filter = cuda_filter;
     t.attn = cuda_attn;
     t.attn_grad = cuda_attn_grad;
     t.embed = cuda_embed;
@@ -319,7 +387,6 @@ static struct backend table(void)
     t.laplace = cuda_laplace;
     t.adam = cuda_adam;
     t.sum_squares = cuda_sum_squares;
-    t.average = cuda_average;
     t.conv = cuda_conv;
     t.conv_dx = cuda_conv_dx;
     t.conv_dw = cuda_conv_dw;

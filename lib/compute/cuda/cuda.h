@@ -2,7 +2,8 @@
 /* cuda.h -- the CUDA backend's own pieces: its state, launches, and what its kernels share.
  *
  * A file cuda/x.cu holds what compute/x.h describes; cpu/x.c is its meaning.  Everything goes into one stream, in the order
- * of the calls, and nothing waits but downloads, sums for the host, and device_wait.
+ * of the calls, and nothing waits but downloads, sums for the host, and device_wait.  Fetches come from another thread and have
+ * a stream and pinned memory of their own.
  *
  * Order    no atomic sums: same bytes every time on the same kind of device.  A row's bytes do not depend on the rows beside it,
  *          but for products and convolutions: their libraries choose by the number of rows and where these begin
@@ -30,6 +31,8 @@ extern "C" {
 #include "compute/backend.h"
 }
 
+#include "compute/cuda/working.h"
+
 #ifndef CUDA_SHARED
 #define CUDA_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 #endif
@@ -42,7 +45,15 @@ typedef __half f16;
 struct cuda_products; /* descriptions of products by shape: matmul.cu */
 struct cuda_dnn;      /* cuDNN, where it is found: dnn.cu */
 
+/* What a fetch uses beside the owner's calls; made by the first mark. */
+struct cuda_fetching {
+    cudaStream_t stream; /* owned */
+    cudaEvent_t marked;  /* owned: recorded in the owner's stream */
+    void *staging;       /* owned: pinned, CUDA_WORKING_FETCHING bytes; NULL: nothing was marked yet */
+};
+
 struct cuda {
+    int index;                      /* which device */
     cudaStream_t stream;            /* owned */
     enum precision precision;
     int multiprocessors;
@@ -50,9 +61,10 @@ struct cuda {
     bool capturing;                 /* a graph is being recorded: nothing may be allocated */
     void *scratch;                  /* owned: grows to the largest piece asked for, then stays */
     size_t scratch_size;            /* bytes */
-    void *staging;                  /* owned: pinned, uploads pass through its halves by turns */
+    void *staging;                  /* owned: pinned, CUDA_WORKING_STAGING bytes; uploads pass through its halves by turns */
     cudaEvent_t staged[2];          /* owned: the last upload has left a half */
     int turn;                       /* the half that is next */
+    struct cuda_fetching fetching;
     struct cuda_products *products; /* owned */
     struct cuda_dnn *dnn;           /* owned; NULL: not found */
 };
@@ -63,14 +75,9 @@ extern int (*cuda_err)(int code, const char *format, ...) __attribute__((format(
 /* 0, or ERR_NOMEM or ERR_DEVICE with "cuda: what: the runtime's words". */
 must_check int cuda_check(cudaError_t e, const char *what);
 
-/* Working memory until the next call, 256-byte aligned, not zeroed; NULL when there is none (reason recorded). */
+/* Working memory until the next call, 256-byte aligned, not zeroed; NULL when there is none (reason recorded).  working.h
+ * measures what training asks for; several pieces are added up first and then taken in order. */
 void *cuda_scratch(struct cuda *c, size_t size);
-
-/* Pieces of one scratch block: add them up first, then take them in order. */
-static inline size_t cuda_piece(size_t size)
-{
-    return (size + 255) / 256 * 256;
-}
 
 /* More dynamic shared memory is to be asked for: 48 KB less what kernels have of the static kind. */
 enum { CUDA_SHARED_PLAIN = 32 << 10 };
@@ -211,8 +218,7 @@ template <class T, class F> __device__ static __forceinline__ T block_all(T v, F
     return v;
 }
 
-/* out[n] += gain * sum over m of x[m,n], in a fixed order; memory: cuda_add_rows_size bytes of the device's. */
-size_t cuda_add_rows_size(int64_t m, int64_t n);
+/* out[n] += gain * sum over m of x[m,n], in a fixed order; memory: cuda_working_add_rows bytes of the device's. */
 must_check int cuda_add_rows(struct cuda *c, float *out, const void *x, enum dtype type, int64_t m, int64_t n, float gain,
                              void *memory);
 
@@ -222,6 +228,7 @@ must_check int cuda_convert(struct cuda *c, void *y, enum dtype to, const void *
 /* ---- the table ----------------------------------------------------------------------------------------------------- */
 
 int cuda_download(void *self, void *host, const void *from, size_t size);
+int cuda_zero(void *self, void *data, size_t size);
 int cuda_products_open(struct cuda *c);
 void cuda_products_close(struct cuda *c);
 int cuda_dnn_open(struct cuda *c);
@@ -230,10 +237,11 @@ void cuda_dnn_close(struct cuda *c);
 int cuda_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how);
 int cuda_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in x, tensor_in g, tensor_in b, float eps);
 int cuda_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
-                   tensor_in rstd, tensor_in g);
+                   tensor_in rstd, tensor_in g, float scale, bool filter);
 int cuda_relu(void *self, tensor_in y, tensor_in x);
 int cuda_add(void *self, tensor_in y, tensor_in x, float s);
 int cuda_copy(void *self, tensor_in y, tensor_in x);
+int cuda_filter(void *self, tensor_in y, tensor_in x, float s);
 int cuda_attn(void *self, tensor_in out, tensor_in lse, tensor_in qkv, const struct attn *a);
 int cuda_attn_grad(void *self, tensor_in dqkv, tensor_in dout, tensor_in out, tensor_in lse, tensor_in qkv,
                    const struct attn *a);
@@ -242,8 +250,7 @@ int cuda_embed_grad(void *self, tensor_in dtable, tensor_in dy, tensor_in index)
 int cuda_cross_entropy(void *self, tensor_in loss, tensor_in x, tensor_in target, float scale);
 int cuda_laplace(void *self, tensor_in nll, tensor_in y, tensor_in x, float scale);
 int cuda_adam(void *self, tensor_in p, tensor_in m, tensor_in v, tensor_in g, const struct adam *how);
-int cuda_sum_squares(void *self, double *sum, tensor_in x, int64_t count);
-int cuda_average(void *self, tensor_in average, tensor_in p, float decay);
+int cuda_sum_squares(void *self, struct squares *sums, tensor_in x, int64_t count);
 int cuda_conv(void *self, tensor_in y, tensor_in x, tensor_in w, tensor_in bias, struct conv how);
 int cuda_conv_dx(void *self, tensor_in dx, tensor_in dy, tensor_in w, tensor_in mask, struct conv how);
 int cuda_conv_dw(void *self, tensor_in dw, tensor_in db, tensor_in dy, tensor_in x, struct conv how);

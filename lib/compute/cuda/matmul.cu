@@ -11,7 +11,7 @@
 
 enum { THREADS = 256, ALIGNED_MOST = 256 };
 
-static const size_t workspace_size = (size_t)32 << 20; /* what Hopper's fastest algorithms ask for */
+static const size_t workspace_size = CUDA_WORKING_PRODUCTS;
 
 /* What a description depends on. */
 struct key {
@@ -230,55 +230,45 @@ template <bool SLOPE> static int run_gelu(struct cuda *c, tensor_in y, tensor_in
 
 /* ---- the operation --------------------------------------------------------------------------------------------------- */
 
-/* What both factors are rounded to. */
-static enum dtype factors_of(const struct cuda *c, tensor_in y, tensor_in a, tensor_in b)
-{
-    enum dtype narrow = a->type != DTYPE_F32 ? a->type : b->type != DTYPE_F32 ? b->type : y->type;
-
-    return narrow == DTYPE_F32 && c->precision == PRECISION_BF16 ? DTYPE_BF16 : narrow;
-}
-
-/* Copies in another type, made in the scratch. */
+/* Operands as the product takes them: themselves, or copies in the scratch. */
 struct rounded {
-    enum dtype in;       /* of both factors */
     const void *a, *b, *bias;
-    void *sums;          /* room for cuda_add_rows */
+    void *sums; /* room for cuda_add_rows */
 };
 
-static int round_all(struct rounded *r, struct cuda *c, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, bool sums)
+static int round_all(struct rounded *r, struct cuda *c, const struct cuda_pieces *size, tensor_in y, tensor_in a, tensor_in b,
+                     tensor_in bias)
 {
-    enum dtype in = factors_of(c, y, a, b);
-    bool round_a = a->type != in, round_b = b->type != in, ends = bias && y->type != DTYPE_F32;
-    int64_t na = tensor_elements(a), nb = tensor_elements(b), nbias = bias ? tensor_elements(bias) : 0;
-    size_t size_a = round_a ? cuda_piece((size_t)na * 2) : 0, size_b = round_b ? cuda_piece((size_t)nb * 2) : 0;
-    size_t size_bias = ends ? cuda_piece((size_t)nbias * 2) : 0;
-    char *p = (char *)cuda_scratch(c, size_a + size_b + size_bias + (sums ? cuda_add_rows_size(a->shape[0], a->shape[1]) : 0));
+    char *first = (char *)cuda_scratch(c, size->a + size->b + size->bias + size->sums), *second, *third;
+    bool ends = bias && size->bias;
     int rc = 0;
 
-    if (!p)
+    if (!first)
         return ERR_NOMEM;
-    *r = {in, round_a ? p : a->data, round_b ? p + size_a : b->data,
-          ends ? p + size_a + size_b : bias ? bias->data : NULL, p + size_a + size_b + size_bias};
-    if (round_a && (rc = cuda_convert(c, p, in, a->data, a->type, na)) != 0)
+    second = first + size->a;
+    third = second + size->b;
+    *r = {size->a ? first : a->data, size->b ? second : b->data, ends ? third : bias ? bias->data : NULL, third + size->bias};
+    if (size->a && (rc = cuda_convert(c, first, size->factors, a->data, a->type, tensor_elements(a))) != 0)
         return rc;
-    if (round_b && (rc = cuda_convert(c, p + size_a, in, b->data, b->type, nb)) != 0)
+    if (size->b && (rc = cuda_convert(c, second, size->factors, b->data, b->type, tensor_elements(b))) != 0)
         return rc;
-    return ends ? cuda_convert(c, p + size_a + size_b, y->type, bias->data, DTYPE_F32, nbias) : 0;
+    return ends ? cuda_convert(c, third, y->type, bias->data, DTYPE_F32, tensor_elements(bias)) : 0;
 }
 
 int cuda_matmul(void *self, tensor_in y, tensor_in a, tensor_in b, tensor_in bias, struct matmul how)
 {
     struct cuda *c = (struct cuda *)self;
     const void *plus = how.add ? y->data : how.plus ? how.plus->data : NULL;
+    const struct cuda_pieces size = cuda_matmul_pieces(y, a, b, how, c->precision == PRECISION_BF16);
     int64_t m = y->shape[0], n = y->shape[1], k = how.ta ? a->shape[0] : a->shape[1];
     struct rounded r;
     int rc;
 
-    if ((rc = round_all(&r, c, y, a, b, bias, how.row_sums != NULL)) != 0)
+    if ((rc = round_all(&r, c, &size, y, a, b, bias)) != 0)
         return rc;
     if (how.row_sums && (rc = cuda_add_rows(c, CUDA_F32(how.row_sums), a->data, a->type, k, m, 1.0f, r.sums)) != 0)
         return rc;
-    const struct cuda_product p = {m, n, k, how.ta, how.tb, r.in, y->type, r.a, r.b, plus, y->data, r.bias, 1.0f};
+    const struct cuda_product p = {m, n, k, how.ta, how.tb, size.factors, y->type, r.a, r.b, plus, y->data, r.bias, 1.0f};
     if ((rc = cuda_product(c, &p)) != 0)
         return rc;
     if (how.gelu_grad && (rc = run_gelu<true>(c, y, how.gelu_grad)) != 0)

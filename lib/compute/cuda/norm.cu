@@ -5,7 +5,7 @@
  * are added in order. */
 #include "compute/cuda/cuda.h"
 
-enum { ROWS = 64, COLUMNS = 32, GROUPS = 8 };
+enum { ROWS = CUDA_SUM_ROWS, COLUMNS = 32, GROUPS = 8 };
 
 /* By the width alone, so that a row's bytes do not depend on how many there are. */
 static int threads_for(int64_t n)
@@ -50,9 +50,10 @@ int cuda_norm(void *self, tensor_in y, tensor_in mean, tensor_in rstd, tensor_in
     });
 }
 
-/* dx += gradient of one row. */
+/* dx += scale * gradient of one row; with filter, only where that is finite. */
 template <class DX, class DY, class X>
-static __global__ void norm_dx(DX *dx, const DY *dy, const X *x, const float *mean, const float *rstd, const float *g, int64_t n)
+static __global__ void norm_dx(DX *dx, const DY *dy, const X *x, const float *mean, const float *rstd, const float *g,
+                               int64_t n, float scale, bool filter)
 {
     __shared__ float memory[33];
     int64_t at = blockIdx.x * n;
@@ -67,9 +68,10 @@ static __global__ void norm_dx(DX *dx, const DY *dy, const X *x, const float *me
     s1 = block_all(s1, add_up{}, memory) / (float)n;
     s2 = block_all(s2, add_up{}, memory) / (float)n;
     for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
-        float hat = (to_f32(x[at + i]) - mu) * r;
+        float hat = (to_f32(x[at + i]) - mu) * r, d = scale * (r * (to_f32(dy[at + i]) * g[i] - s1 - hat * s2));
 
-        dx[at + i] = from_f32<DX>(to_f32(dx[at + i]) + r * (to_f32(dy[at + i]) * g[i] - s1 - hat * s2));
+        if (!filter || fabsf(d) < INFINITY)
+            dx[at + i] = from_f32<DX>(to_f32(dx[at + i]) + d);
     }
 }
 
@@ -123,11 +125,6 @@ static int64_t blocks_of(int64_t m)
     return (m + ROWS - 1) / ROWS;
 }
 
-size_t cuda_add_rows_size(int64_t m, int64_t n)
-{
-    return cuda_piece((size_t)(2 * blocks_of(m) * n) * sizeof(float));
-}
-
 /* The grid's second side is at most 65535 blocks: longer sums go in pieces. */
 template <class F>
 static int add_sums(struct cuda *c, float *first, float *second, int64_t m, int64_t n, float gain, F term, float *part)
@@ -174,11 +171,11 @@ template <class DY, class X> struct norm_term {
 };
 
 int cuda_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_in dy, tensor_in x, tensor_in mean,
-                   tensor_in rstd, tensor_in g)
+                   tensor_in rstd, tensor_in g, float scale, bool filter)
 {
     struct cuda *c = (struct cuda *)self;
     int64_t rows = x->shape[0], n = x->shape[1];
-    float *part = (float *)cuda_scratch(c, cuda_add_rows_size(rows, n));
+    float *part = (float *)cuda_scratch(c, cuda_working_norm_grad(x));
 
     if (part == NULL)
         return ERR_NOMEM;
@@ -190,7 +187,7 @@ int cuda_norm_grad(void *self, tensor_in dx, tensor_in dg, tensor_in db, tensor_
             if (rc != 0)
                 return rc;
             return cuda_launch(c, "norm_grad", norm_dx<X, DY, X>, (unsigned)rows, threads_for(n), 0, (X *)dx->data, term.dy,
-                               term.x, term.mean, term.rstd, CUDA_F32(g), n);
+                               term.x, term.mean, term.rstd, CUDA_F32(g), n, scale, filter);
         });
     });
 }
