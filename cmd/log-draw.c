@@ -43,6 +43,7 @@ struct draw {
     char *label[CHART_LINES_MAX];  /* owned: a name for each log */
     int logs;
     char *value_name;              /* owned: what the chart borrows */
+    int shown; /* logs of which there is something to see */
 };
 
 struct seen { /* of one log */
@@ -184,9 +185,12 @@ static int end_log(struct draw *d, struct seen *s, const struct run_log *log, co
                        s->step);
     if (d->kind == BLOCKS)
         s->drawn = visible(s->block, s->blocks);
-    if (s->drawn == 0)
+    if (s->drawn == 0 && (s->with_field == 0 || d->logs == 1))
         return nothing_drawn(log, s);
-    return d->kind == BLOCKS ? put_blocks(d, s, label) : 0;
+    if (s->drawn == 0 && tool.verbose >= 0)
+        tool_say(&tool, "%s: left out: %s has no value%s", log->lines.in.name, field, values_kind() == AXIS_LINEAR ? "" : " above 0");
+    d->shown += s->drawn > 0;
+    return d->kind == BLOCKS && s->drawn > 0 ? put_blocks(d, s, label) : 0;
 }
 
 static int draw_log(struct draw *d, const char *path, const char *label)
@@ -254,6 +258,8 @@ int main(int argc, char **argv)
         rc = run_log_names(d.label, path, d.logs);
     for (int i = 0; rc == 0 && i < d.logs; i++)
         rc = draw_log(&d, path[i], d.label[i]);
+    if (rc == 0 && d.shown == 0)
+        rc = err_set(ERR_EMPTY, "%s: no log has a value to draw", field);
     if (rc == 0)
         rc = write_picture(&d, &out);
     out_abort(&out);

@@ -154,6 +154,11 @@ fails() { # status, words, arguments
     fails 1 "null.jsonl: a has no value" --kind map -f a null.jsonl
     fails 1 "null.jsonl: b has no value above 0" --log -f b null.jsonl
     fails 1 "null.jsonl: c has no value above 0" --log2 -f c null.jsonl
+    fails 1 "b: no log has a value to draw" -q --log -f b null.jsonl null.jsonl
+    printf '{"step":1,"b":2}\n{"step":2,"b":3}\n' > some.jsonl
+    run log-draw --log -f b -o left.png null.jsonl some.jsonl # of several logs such a one is left out, which is said
+    [ "$status" = 0 ] && [[ "$output" == "log-draw: null.jsonl: left out: b has no value above 0" ]]
+    log-draw -f b -o some.png some.jsonl
     mkdir nothing
     fails 1 "nothing/log.jsonl: cannot open: No such file" nothing
     fails 1 "gone: cannot open: No such file" gone
