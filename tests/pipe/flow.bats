@@ -16,6 +16,14 @@ setup() {
     ckpt-show demo/prior >/dev/null
 }
 
+@test "what f16 loses: a table of runs, fixed scales, rooms, and pictures" {
+    TINY=1 "$ROOT/pipelines/underflow.sh" out
+    [ "$(wc -l <out/table.txt)" = 7 ] && [ "$(wc -l <out/rooms.txt)" = 5 ] && [ "$(wc -l <out/windows.txt)" = 24 ]
+    awk '$1 == "paper-batch" {late = $5} $1 == "block" {with = $5} END {exit !(late + 0 > 90 && with + 0 < 1)}' out/table.txt
+    awk '$1 == "2^-16" {low = $4} $1 == "2^12" {high = $4} END {exit !(low + 0 > 90 && high + 0 < 1)}' out/windows.txt
+    for name in norms lost loss scales; do [ "$(head -c 4 out/$name.png | tail -c 3)" = PNG ]; done
+}
+
 @test "the filter does what is missing, one archive each" {
     shapes-make -q --count 5 --size 32 -o a.tar
     shapes-make -q --count 5 --size 32 --seed 2 -o b.tar
