@@ -158,6 +158,7 @@ check-gpu: deps
 bench-gpu: deps
 	@$(MAKE) --no-print-directory $(jobs) CUDA=1 all $(bench)
 	@BUILD=$(B) python3 tests/bench/gpu.py
+	@PATH=$(abspath $(B))/bin:$$PATH python3 tests/bench/gpu_twelve.py
 
 # A real Slurm on this machine, as root: tests/slurm/run.sh.
 check-slurm: deps

@@ -6,7 +6,7 @@
 # first GPU, where not given.  ARMCHAIR_CUDA: the object, as for every program.  Bash, python3, the driver and CUDA's libraries
 # suffice.  Speaks TAP and closes with one line of counts; exit status 1 where something failed or there is no GPU.
 #
-# Bounds   losses of training, f32: each of the first updates within 1e-3 of the CPU's; bf16: within 2e-2
+# Bounds   losses of training, f32: each of the first updates within 1e-3 of the CPU's; bf16 and fp16: within 2e-2
 #          codes of pictures, of drawn candidates and of decoded pictures read again, f32: 98 of 100 are the CPU's
 #          resumed runs, and a drawing alone and beside others: the same bytes
 set -uo pipefail
@@ -99,16 +99,18 @@ world() {
     learn_prior cpu prior --steps 100 --precision f32
 }
 
-learns_alike() { # dvae or prior, steps, precision, bound
-    "learn_$1" cpu "$1-cpu-$3" --steps "$2" --precision f32
-    "learn_$1" "$device" "$1-$3" --steps "$2" --precision "$3"
-    same_losses "$1-cpu-$3" "$1-$3" "$4"
+learns_alike() { # dvae or prior, steps, bound, precision and further options
+    rm -rf ours theirs
+    "learn_$1" cpu ours --steps "$2" --precision f32
+    "learn_$1" "$device" theirs --steps "$2" --precision "${@:4}"
+    same_losses ours theirs "$3"
 }
 
-resumes() { # dvae or prior
-    "learn_$1" "$device" "$1-whole" --steps 4
-    "learn_$1" "$device" "$1-parts" --steps 2
-    "learn_$1" "$device" "$1-parts" --steps 4 --resume
+resumes() { # dvae or prior, options
+    rm -rf "$1-whole" "$1-parts"
+    "learn_$1" "$device" "$1-whole" --steps 4 "${@:2}"
+    "learn_$1" "$device" "$1-parts" --steps 2 "${@:2}"
+    "learn_$1" "$device" "$1-parts" --steps 4 --resume "${@:2}"
     for file in model ema state; do
         cmp "$1-whole/ckpt-00000004/$file.safetensors" "$1-parts/ckpt-00000004/$file.safetensors"
     done
@@ -171,11 +173,15 @@ for test in "$build"/tests/ops/* $(grep -l ARMCHAIR_TEST_DEVICE "$build"/tests/u
 done
 check "pictures to codes as on the CPU" encodes_alike
 check "codes to pictures as on the CPU" decodes_alike
-check "training the dVAE, f32, as on the CPU" learns_alike dvae 6 f32 1e-3
-check "training the dVAE, bf16, about as on the CPU" learns_alike dvae 6 bf16 2e-2
+check "training the dVAE, f32, as on the CPU" learns_alike dvae 6 1e-3 f32
+check "training the dVAE, bf16, about as on the CPU" learns_alike dvae 6 2e-2 bf16
 check "training the dVAE: 2 updates, resume, 2 more are 4" resumes dvae
-check "training the prior, f32, as on the CPU" learns_alike prior 6 f32 1e-3
-check "training the prior, bf16, about as on the CPU" learns_alike prior 6 bf16 2e-2
+check "training the prior, f32, as on the CPU" learns_alike prior 6 1e-3 f32
+check "training the prior, bf16, about as on the CPU" learns_alike prior 6 2e-2 bf16
+for numbers in "bf16 --no-master --moments 16 --recompute attention" "fp16 --moments 16 --recompute block"; do
+    check "training the prior, $numbers, about as on the CPU" learns_alike prior 6 2e-2 $numbers
+    check "training the prior, $numbers: resumes" resumes prior --precision $numbers
+done
 check "training the prior: 2 updates, resume, 2 more are 4" resumes prior
 check "drawing, f32, as on the CPU" draws_alike
 for precision in f32 bf16 int8; do
