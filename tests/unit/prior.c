@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "compute/host.h"
 #include "model/prior_pass.h"
-#include "device_open.h"
+#include "one_device_open.h"
 #include "train/loop.h"
 
 /* The sum of squares of a difference is at most this share of the reference's, plus a floor for what is 0 but for rounding
@@ -26,27 +26,7 @@ struct tolerance {
 
 static const struct tolerance f32_rounding = {1e-10, 1e-14}, bf16_rounding = {4e-3, 1e-6}, f16_rounding = {6e-5, 2e-8};
 
-static struct device device;
 static struct prior_types types; /* f32 */
-
-static int open_device(void **state)
-{
-    (void)state;
-    return test_device_open(&device);
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    device_close(&device);
-    return 0;
-}
-
-static void ok(int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", err_text());
-}
 
 /* ---- examples ---------------------------------------------------------------------------------------------------- */
 

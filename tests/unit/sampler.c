@@ -14,32 +14,10 @@
 #include "base/rng.h"
 #include "model/prior_pass.h"
 #include "model/sampler.h"
-#include "device_open.h"
+#include "one_device_open.h"
 
 #define ROWS 7
 #define CODES 64
-
-static struct device device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    par_set_threads(1); /* tiny loops: two threads beside other tests would mostly wait for each other */
-    return test_device_open(&device);
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    device_close(&device);
-    return 0;
-}
-
-static void ok(int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", err_text());
-}
 
 static const struct prior_config variants[] = {
     {.layers = 6, .width = 16, .heads = 2, .text_vocab = 11, .text_slots = 6, .image_vocab = 13, .grid_h = 5, .grid_w = 4,
@@ -245,5 +223,6 @@ int main(void)
         cmocka_unit_test(temperature_0_takes_the_most_likely), cmocka_unit_test(given_codes_are_kept),
         cmocka_unit_test(what_does_not_fit_is_refused)};
 
+    par_set_threads(1); /* tiny loops: two threads beside other tests would mostly wait for each other */
     return cmocka_run_group_tests_name("sampler", tests, open_device, close_device);
 }

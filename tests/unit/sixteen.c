@@ -13,7 +13,7 @@
 
 #include "base/rng.h"
 #include "compute/host.h"
-#include "device_open.h"
+#include "one_device_open.h"
 #include "model/prior_pass.h"
 
 #define N 3 /* examples */
@@ -21,27 +21,6 @@
 static const struct prior_config small = {.layers = 4, .width = 16, .heads = 2, .text_vocab = 11, .text_slots = 6,
                                           .image_vocab = 13, .grid_h = 4, .grid_w = 4, .kernel = 3, .masks = MASK_DALLE};
 enum { BLOCKS = 8 };
-
-static struct device device;
-
-static int open_device(void **state)
-{
-    (void)state;
-    return test_device_open(&device);
-}
-
-static int close_device(void **state)
-{
-    (void)state;
-    device_close(&device);
-    return 0;
-}
-
-static void ok(int rc)
-{
-    if (rc != 0)
-        fail_msg("%s", err_text());
-}
 
 struct model {
     struct prior p;
