@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* state_file.c -- three files a checkpoint: weights, averages, and what only a resume needs. */
+#include <float.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,6 +352,11 @@ static int load_scales(struct train_state *s, const struct st_file *f)
         return err_set(ERR_FORMAT, "gradient scales of another type");
     memcpy(s->scales.scale, value->data, sizeof *s->scales.scale * (size_t)count);
     memcpy(s->scales.divided, divided->data, sizeof *s->scales.divided * (size_t)count);
+    for (int64_t i = 0; i < count; i++)
+        if (!(s->scales.scale[i] > 0) || !(s->scales.scale[i] < (double)FLT_MAX) || s->scales.divided[i] < -1 ||
+            s->scales.divided[i] >= s->t)
+            return err_set(ERR_FORMAT, "gradient scale %" PRId64 " is %g, divided in update %" PRId64, i, s->scales.scale[i],
+                           s->scales.divided[i]);
     return 0;
 }
 
@@ -365,7 +371,7 @@ static int load_state(struct train_state *s, const struct st_file *f)
         return err_set(ERR_MISMATCH, "the run was started with --seed %s, not %" PRIu64, seed ? seed : "?", s->seed);
     if ((rc = check_kept(s, f, "weights", kept_as(s))) != 0 ||
         (rc = check_kept(s, f, "moments", s->how.narrow_moments ? "16" : "32")) != 0 ||
-        (rc = check_kept(s, f, "scaling", scaling_name[s->how.scaling])) != 0 || (rc = load_scales(s, f)) != 0)
+        (rc = check_kept(s, f, "scaling", scaling_name[s->how.scaling])) != 0)
         return rc;
     s->t = meta_number(f, "step");
     s->applied = meta_number(f, "applied");
@@ -373,6 +379,7 @@ static int load_state(struct train_state *s, const struct st_file *f)
     s->skipped_in_row = meta_number(f, "skipped_in_row");
     s->loss_count = meta_number(f, "loss_count");
     s->loss_sum = sum ? strtod(sum, NULL) : 0;
+    rc = load_scales(s, f);
     for (int i = 0; rc == 0 && i < s->params->count; i++)
         if ((rc = load_tensor(s->device, &s->m[i], f, "m.", s->params->item[i].name, DTYPE_E6M9)) == 0)
             rc = load_tensor(s->device, &s->v[i], f, "v.", s->params->item[i].name, DTYPE_E6M10);

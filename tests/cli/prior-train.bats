@@ -148,6 +148,21 @@ setup() {
     head -c 3000 parts/ckpt-00000010/state.safetensors | grep -aq '"weights":"bf16 with masters"'
 }
 
+@test "prior-train: a state whose gradient scales make no sense is refused" {
+    train -q -o run --steps 2 --precision fp16 train.shard
+    state=run/ckpt-00000002/state.safetensors
+    at=$((8 + $(od -An -tu8 -N8 $state))) # behind the header: the updates of the last divisions, then the scales
+    printf '\2' | dd of=$state bs=1 seek=$at conv=notrunc status=none && printf '\0\0\0\0\0\0\0' | dd of=$state bs=1 seek=$((at + 1)) conv=notrunc status=none
+    run train -q -o run --steps 4 --precision fp16 --resume train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"$state: gradient scale 0 is "*", divided in update 2" ]]
+    printf '\377\377\377\377\377\377\377\377' | dd of=$state bs=1 seek=$at conv=notrunc status=none
+    printf '\0\0\0\0\0\0\360\177' | dd of=$state bs=1 seek=$((at + 32)) conv=notrunc status=none
+    run train -q -o run --steps 4 --precision fp16 --resume train.shard
+    [ "$status" = 1 ]
+    [[ "$output" == *"gradient scale 0 is inf"* ]]
+}
+
 @test "prior-train: numbers that do not go together" {
     for words in "--precision f32 --no-master" "--precision f32 --gradients 16" "--grad-scale block --scale-first 30" "--precision f16"; do
         run train -q -o run --steps 1 $words train.shard
