@@ -188,7 +188,8 @@ static int end_log(struct draw *d, struct seen *s, const struct run_log *log, co
     if (s->drawn == 0 && (s->with_field == 0 || d->logs == 1))
         return nothing_drawn(log, s);
     if (s->drawn == 0 && tool.verbose >= 0)
-        tool_say(&tool, "%s: left out: %s has no value%s", log->lines.in.name, field, values_kind() == AXIS_LINEAR ? "" : " above 0");
+        tool_say(&tool, "%s: left out: %s has no value%s", log->lines.in.name, field,
+                 values_kind() == AXIS_LINEAR ? "" : " above 0");
     d->shown += s->drawn > 0;
     return d->kind == BLOCKS && s->drawn > 0 ? put_blocks(d, s, label) : 0;
 }

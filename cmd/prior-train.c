@@ -201,14 +201,16 @@ static int open_device(struct job *j)
 static int plan(struct job *j)
 {
     const struct prior_plan plan = {.prior = &j->prior, .run = &run, .device = device_name,
-                                    .precision = numbers.precision, .keep = prior_keep_of(numbers.recompute), .averages_used = val.count > 0};
+                                    .precision = numbers.precision, .keep = prior_keep_of(numbers.recompute),
+                                    .averages_used = val.count > 0};
 
     return prior_plan_print(&plan, (size_t)memory);
 }
 
 static int learn_with_device(struct job *j)
 {
-    int rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, prior_keep_of(numbers.recompute), fetch_train, j);
+    enum prior_keep keep = prior_keep_of(numbers.recompute);
+    int rc = prior_learner_init(&j->learner, &j->prior, run.batch, run.micro, keep, fetch_train, j);
 
     if (rc == 0 && !(j->scale = calloc(2 * (size_t)shape.layers, sizeof *j->scale)))
         rc = err_set(ERR_NOMEM, "no memory for gradient scales");

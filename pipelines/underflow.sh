@@ -46,7 +46,7 @@ probe() {
 }
 
 runs() {
-    xargs -P "$jobs" -I{} bash -c 'learn {}' <<RUNS
+    xargs -P "$jobs" -I{} bash -ec 'learn {}' <<RUNS
 f32 $steps --precision f32
 f32-again $steps --precision f32 --seed 2
 block $steps --precision fp16
@@ -59,7 +59,7 @@ RUNS
 
 # f32 runs of other depths and first weights: wider ones let the stream between the blocks grow further
 sizes() {
-    xargs -P "$jobs" -I{} bash -c 'learn {}' <<RUNS
+    xargs -P "$jobs" -I{} bash -ec 'learn {}' <<RUNS
 layers16 $((steps / 2)) --precision f32 --layers $((layers / 4))
 wide64 $((steps / 2)) --precision f32 --init-scale 64
 wide256 $((steps / 2)) --precision f32 --init-scale 256 --lr 3e-3
@@ -73,7 +73,7 @@ probes() {
         printf 'layers16 %d %d --layers %d\n' $(for s in $scales; do echo $((steps / 2)) "$s" $((layers / 4)); done)
         printf 'wide64 %d %d\n' $(for s in $scales; do echo $((steps / 2)) "$s"; done)
         printf 'wide256 %d %d\n' $(for s in $scales; do echo $((steps / 2)) "$s"; done)
-    } | xargs -P "$jobs" -I{} bash -c 'probe {}'
+    } | xargs -P "$jobs" -I{} bash -ec 'probe {}'
 }
 
 # Of the last tenth of a run: loss, updates left out, zeros among the gradients of early and late parameters, what f16 lost of the

@@ -11,7 +11,7 @@
  * 2^(e-60), all bits zero for 0, what is nearer to 0 than the smallest number becomes 0, and what is larger than the largest, or
  * NaN, becomes the largest.  0-6-10 has no negative numbers: they become 0.
  *
- * In all of them NaN stays NaN, though not its bits.
+ * In f16 and bf16 NaN stays NaN, though not its bits.
  *
  * The stochastic forms round a finite number up or down in the last place with probabilities in the proportion of its distances,
  * from the low bits of a uniform word: 13 for f16, 16 for bf16 and among f16's subnormals, where what is below 2^-40 is cut off.

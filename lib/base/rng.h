@@ -31,7 +31,7 @@ enum rng_purpose { /* append only: a number is part of every recorded seed's mea
     RNG_SHUFFLE = 9,   /* shard-pack */
     RNG_HARD = 10,     /* hard samples for the true ELB; as RNG_GUMBEL */
     RNG_TEST = 11,     /* inputs of tests and benchmarks */
-    RNG_ROUND = 12     /* stochastic rounding of weights; step: update; element: compute/adam.h */
+    RNG_ROUND = 12     /* stochastic rounding of weights; step: update applied, from 1; element: compute/adam.h */
 };
 
 /* A GPU draws with the same functions. */

@@ -50,7 +50,7 @@ struct prior_weights {
     struct prior_linear text_logits, image_logits;                    /* [Vt,d], [Vi,d] */
 };
 
-/* In what numbers are kept.  All else, the stream between the branches above all, is f32. */
+/* The numbers that parts of a prior are kept in.  All else, the stream between the branches above all, is f32. */
 struct prior_types {
     enum dtype weights; /* matrices of the residual blocks */
     enum dtype grads;   /* their gradients */

@@ -505,7 +505,8 @@ static int logits_backward(struct prior_pass *s, int64_t n)
     struct ends v = ends_of(s, n);
     int64_t text = v.text_h.shape[0], rows = v.x.shape[0], d = p->config.width;
     struct tensor dh = tensor_of(p->types.ends, s->dh, rows, d), dtext = tensor_rows(&dh, 0, text);
-    struct tensor dimage = tensor_rows(&dh, text, rows - text), dx = tensor_f32(s->dx, rows, d), dgathered = tensor_f32(s->dwide, rows, d);
+    struct tensor dimage = tensor_rows(&dh, text, rows - text), dx = tensor_f32(s->dx, rows, d);
+    struct tensor dgathered = tensor_f32(s->dwide, rows, d);
     int rc;
 
     if ((rc = linear_grad(dev, &dtext, &v.text_logits, &v.text_h, &p->w.text_logits, &p->dw.text_logits, NULL)) != 0 ||

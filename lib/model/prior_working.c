@@ -52,7 +52,7 @@ static void plan_layers(struct plan *p, const struct prior_pass *s, bool gradien
     plan_norm(p, &branch, &stream);
     if (gradients)
         plan_norm_grad(p, &stream, &branch, &stream);
-    for (int64_t i = 0; i < c->layers && i < 4; i++) { /* the last four have all kinds of masks there are */
+    for (int64_t i = 0; i < c->layers && i < 5; i++) { /* the last five have all kinds of masks there are */
         struct attn attn = prior_attn(c, c->layers - 1 - i);
 
         plan_attn(p, &heads, &three, &attn);

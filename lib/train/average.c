@@ -25,8 +25,8 @@ static void place(struct average *a)
 {
     int64_t most = 0;
 
-    for (int i = 0; i < a->count; i++) {
-        int64_t n = tensor_elements(&a->weights[i]);
+    for (int i = 0; i < a->params->count; i++) {
+        int64_t n = tensor_elements(&a->params->item[i].value);
         void *mean = arena_take(&a->arena, sizeof(float) * (size_t)n);
 
         if (a->mean)
@@ -37,9 +37,9 @@ static void place(struct average *a)
     a->piece = arena_take(&a->arena, a->piece_bytes);
 }
 
-size_t average_bytes(const struct tensor *weights, int count)
+size_t average_bytes(const struct param_table *params)
 {
-    struct average a = {.weights = weights, .count = count};
+    struct average a = {.params = params};
 
     place(&a);
     return a.arena.used;
@@ -50,7 +50,7 @@ static int take_in(struct average *a, float decay)
 {
     int rc = 0;
 
-    for (int i = 0; rc == 0 && i < a->count; i++) {
+    for (int i = 0; rc == 0 && i < a->params->count; i++) {
         const struct tensor *w = &a->weights[i];
         size_t each = dtype_size(w->type);
         int64_t n = tensor_elements(w), piece = (int64_t)(a->piece_bytes / each);
@@ -105,14 +105,15 @@ static int start_thread(struct average *a)
     return err_set(ERR_NOMEM, "cannot start a thread for the averages");
 }
 
-int average_init(struct average *a, struct device *device, const struct tensor *weights, int count, double decay)
+int average_init(struct average *a, struct device *device, const struct param_table *params, const struct tensor *weights,
+                 double decay)
 {
     int rc;
 
-    *a = (struct average){.device = device, .weights = weights, .count = count, .decay = (float)decay};
-    if ((rc = arena_init(&a->arena, average_bytes(weights, count))) != 0)
+    *a = (struct average){.device = device, .params = params, .weights = weights, .decay = (float)decay};
+    if ((rc = arena_init(&a->arena, average_bytes(params))) != 0)
         return rc;
-    if (!(a->mean = calloc((size_t)count + 1, sizeof *a->mean)))
+    if (!(a->mean = calloc((size_t)params->count + 1, sizeof *a->mean)))
         rc = err_set(ERR_NOMEM, "no memory for averages");
     if (rc == 0)
         place(a);

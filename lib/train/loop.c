@@ -191,7 +191,7 @@ static int skip(struct loop *l, double loss)
     s->skipped++;
     l->bad_t = s->t + 1;
     l->bad_block = blocks_first_bad(&l->blocks);
-    if (!scales_may_fall(&s->scales, l->bad_block)) /* which takes its time, but helps */
+    if (!isfinite(loss) || !scales_may_fall(&s->scales, l->bad_block)) /* a fall takes its time, but helps gradients */
         s->skipped_in_row++;
     if (l->o->max_skips == 0 || s->skipped_in_row < l->o->max_skips)
         return 0;

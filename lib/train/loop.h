@@ -43,7 +43,8 @@ struct train_options {
     int64_t average_every;    /* updates between two averagings */
     int64_t log_every, save_every, picture_every, validate_every; /* updates; 0: never (the end is always saved) */
     int64_t keep;             /* newest checkpoints kept; 0: all */
-    int64_t max_skips;        /* skipped updates in a row before giving up, not counting those behind which a scale can still fall */
+    int64_t max_skips;        /* skipped updates in a row before giving up, not counting those of a finite loss behind which a
+                               * gradient scale can still fall */
     uint64_t seed;
     bool master;              /* f32 copies of weights of 16 bits; without them these are rounded stochastically */
     bool narrow_moments;      /* AdamW's moments of parameters that may be narrow as 1-6-9 and 0-6-10 */

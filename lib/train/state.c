@@ -7,9 +7,7 @@
 
 #include "compute/act.h"
 #include "compute/host.h"
-#include "format/st.h"
 #include "train/blocks.h"
-#include "train/loop.h"
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -84,7 +82,7 @@ struct state_sizes state_sizes_of(const struct param_table *params, const struct
         weights += has_master(p, how) ? sizeof(float) * n : tensor_bytes(&p->value);
     }
     if (how->average > 0) {
-        sizes.average = floats;
+        sizes.average = average_bytes(params);
         sizes.held = how->exchange ? held_bytes(params) : 0;
     }
     sizes.staged = largest < STATE_PIECE ? largest : STATE_PIECE;
@@ -130,7 +128,7 @@ int state_init(struct train_state *s, struct device *device, const struct param_
     place_masters(s);
     if ((rc = scales_init(&s->scales, how->scaling, blocks_in(params), how->scale_unit, how->scale_first)) != 0 ||
         (rc = start_masters(s)) != 0 ||
-        (how->average > 0 && (rc = average_init(&s->average, device, s->weights, params->count, how->average)) != 0) ||
+        (how->average > 0 && (rc = average_init(&s->average, device, params, s->weights, how->average)) != 0) ||
         (sizes.held > 0 && (rc = arena_init(&s->held, sizes.held)) != 0))
         goto fail;
     return 0;

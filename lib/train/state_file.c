@@ -248,9 +248,9 @@ static int read_floats(float *to, void *room, const struct st_tensor *t, int64_t
     return 0;
 }
 
-/* codes: what 16-bit integers in the file stand for; f32: nothing, they are refused. */
+/* codes: what 16-bit integers in the file stand for; f32: nothing, they are refused.  any: not only of the type that it has here. */
 static int load_tensor(struct device *device, const struct tensor *to, const struct st_file *file, const char *prefix,
-                       const char *name, enum dtype codes)
+                       const char *name, enum dtype codes, bool any)
 {
     const int64_t n = tensor_elements(to), piece = (int64_t)(STATE_PIECE / (2 * sizeof(float)));
     size_t each = dtype_size(to->type);
@@ -260,6 +260,9 @@ static int load_tensor(struct device *device, const struct tensor *to, const str
 
     if (rc != 0)
         return rc;
+    if (!any && t->type != st_type_of(to->type))
+        return err_set(ERR_MISMATCH, "tensor %s%s is %s, not %s", prefix, name, st_type_name(t->type),
+                       st_type_name(st_type_of(to->type)));
     if (!(values = malloc(STATE_PIECE)))
         return err_set(ERR_NOMEM, "no memory for %s", name);
     for (int64_t at = 0; rc == 0 && at < n; at += piece) {
@@ -275,24 +278,25 @@ static int load_tensor(struct device *device, const struct tensor *to, const str
 }
 
 static int load_values(struct device *dev, const struct param_table *params, const struct tensor *to,
-                       const struct st_file *file, const char *prefix)
+                       const struct st_file *file, const char *prefix, bool any)
 {
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < params->count; i++)
-        rc = load_tensor(dev, to ? &to[i] : &params->item[i].value, file, prefix, params->item[i].name, DTYPE_F32);
+        rc = load_tensor(dev, to ? &to[i] : &params->item[i].value, file, prefix, params->item[i].name, DTYPE_F32,
+                         any);
     return rc;
 }
 
 int train_load(struct device *dev, const struct param_table *params, const struct st_file *file, const char *prefix)
 {
-    return load_values(dev, params, NULL, file, prefix);
+    return load_values(dev, params, NULL, file, prefix, true);
 }
 
 /* Into the masters where there are any, and the values rounded from them. */
 static int load_weights(struct train_state *s, const struct st_file *f)
 {
-    int rc = load_values(s->device, s->params, s->weights, f, "");
+    int rc = load_values(s->device, s->params, s->weights, f, "", s->how.convert);
 
     for (int i = 0; rc == 0 && i < s->params->count; i++)
         if (s->master[i].data)
@@ -335,7 +339,7 @@ static int check_kept(const struct train_state *s, const struct st_file *f, cons
                    theirs ? theirs : "?", ours);
 }
 
-/* Scales of another kind of scaling are left where they are: those of now start anew. */
+/* Scales of another kind of scaling are left where they are: those of now start anew.  A fixed one is what it is now. */
 static int load_scales(struct train_state *s, const struct st_file *f)
 {
     const char *scaling = st_meta_get(f, "scaling");
@@ -343,7 +347,7 @@ static int load_scales(struct train_state *s, const struct st_file *f)
     const struct st_tensor *value, *divided;
     int rc;
 
-    if (count == 0 || !scaling || strcmp(scaling, scaling_name[s->how.scaling]) != 0)
+    if (count == 0 || s->how.scaling == SCALING_FIXED || !scaling || strcmp(scaling, scaling_name[s->how.scaling]) != 0)
         return 0;
     if ((rc = find_tensor(&value, f, "", "scale.value", 1, &count)) != 0 ||
         (rc = find_tensor(&divided, f, "", "scale.divided", 1, &count)) != 0)
@@ -353,7 +357,7 @@ static int load_scales(struct train_state *s, const struct st_file *f)
     memcpy(s->scales.scale, value->data, sizeof *s->scales.scale * (size_t)count);
     memcpy(s->scales.divided, divided->data, sizeof *s->scales.divided * (size_t)count);
     for (int64_t i = 0; i < count; i++)
-        if (!(s->scales.scale[i] > 0) || !(s->scales.scale[i] < (double)FLT_MAX) || s->scales.divided[i] < -1 ||
+        if (!(s->scales.scale[i] >= (double)FLT_MIN) || !(s->scales.scale[i] < (double)FLT_MAX) || s->scales.divided[i] < -1 ||
             s->scales.divided[i] >= s->t)
             return err_set(ERR_FORMAT, "gradient scale %" PRId64 " is %g, divided in update %" PRId64, i, s->scales.scale[i],
                            s->scales.divided[i]);
@@ -381,8 +385,8 @@ static int load_state(struct train_state *s, const struct st_file *f)
     s->loss_sum = sum ? strtod(sum, NULL) : 0;
     rc = load_scales(s, f);
     for (int i = 0; rc == 0 && i < s->params->count; i++)
-        if ((rc = load_tensor(s->device, &s->m[i], f, "m.", s->params->item[i].name, DTYPE_E6M9)) == 0)
-            rc = load_tensor(s->device, &s->v[i], f, "v.", s->params->item[i].name, DTYPE_E6M10);
+        if ((rc = load_tensor(s->device, &s->m[i], f, "m.", s->params->item[i].name, DTYPE_E6M9, s->how.convert)) == 0)
+            rc = load_tensor(s->device, &s->v[i], f, "v.", s->params->item[i].name, DTYPE_E6M10, s->how.convert);
     return rc;
 }
 

@@ -148,6 +148,13 @@ setup() {
     head -c 3000 parts/ckpt-00000010/state.safetensors | grep -aq '"weights":"bf16 with masters"'
 }
 
+@test "prior-train: scales that are powers of two leave no trace in f32" {
+    for first in 0 8; do train -q -o at$first --steps 5 --precision f32 --grad-scale fixed --scale-first $first --val val.shard train.shard; done
+    for file in model ema; do cmp <(tail -c 8192 at0/ckpt-00000005/$file.safetensors) <(tail -c 8192 at8/ckpt-00000005/$file.safetensors); done
+    train -q -o at0 --steps 6 --precision f32 --grad-scale fixed --scale-first 10 --resume train.shard
+    tail -1 at0/log.jsonl | jq -e ".scales == [10, 10, 10, 10]" # the one asked for now
+}
+
 @test "prior-train: a state whose gradient scales make no sense is refused" {
     train -q -o run --steps 2 --precision fp16 train.shard
     state=run/ckpt-00000002/state.safetensors

@@ -30,10 +30,25 @@ struct toy {
     struct param param[PARAMS];
     struct param_table table;
     float scale[BLOCKS];
-    int64_t bad_at;  /* update in which one gradient of block 1 is spoilt; -1: none */
-    float bad;       /* what it is then */
+    const int64_t *bad_at; /* updates in which one gradient of block 1 is spoilt, ended by -1 */
+    int64_t bad_from;      /* and all from this one on */
+    float bad;             /* what it is then */
+    bool bad_loss;         /* the loss of those is no number either */
     double noise;
+    bool alike;            /* all parameters have the first one's targets */
+    float shown[PARAMS][WIDTH]; /* values when the loop validated last */
 };
+
+static const int64_t never[] = {-1}, around_a_save[] = {120, 130, -1};
+static const int64_t *child_bad_at = never;
+
+static bool bad_in(const struct toy *toy, int64_t t)
+{
+    for (const int64_t *at = toy->bad_at; *at >= 0; at++)
+        if (*at == t)
+            return true;
+    return t >= toy->bad_from;
+}
 
 static double target(int p, int i)
 {
@@ -53,14 +68,16 @@ static int toy_micro(void *self, int64_t t, int64_t first, int64_t count, int64_
         host_to_f32(grad, param->grad.data, param->grad.type, WIDTH);
         for (int64_t e = first; e < first + count; e++)
             for (int i = 0; i < WIDTH; i++) {
-                double d = (double)value[i] - target(p, i) +
+                double d = (double)value[i] - target(toy->alike ? 0 : p, i) +
                            toy->noise * rng_normal(rng, (uint64_t)e, (uint64_t)(p * WIDTH + i));
 
                 *loss += d * d / 2 / (double)total;
                 grad[i] += (float)(d / (double)total * (param->block >= 0 ? (double)toy->scale[param->block] : 1));
             }
-        if (t == toy->bad_at && param->block == 1)
+        if (bad_in(toy, t) && param->block == 1)
             grad[7] = toy->bad;
+        if (bad_in(toy, t) && toy->bad_loss)
+            *loss = NAN;
         host_from_f32(param->grad.data, param->grad.type, grad, WIDTH);
     }
     return 0;
@@ -69,11 +86,11 @@ static int toy_micro(void *self, int64_t t, int64_t first, int64_t count, int64_
 static int toy_validate(void *self, int64_t t, json_t *line)
 {
     struct toy *toy = self;
-    float value[WIDTH];
 
     (void)t;
-    host_to_f32(value, toy->param[0].value.data, toy->param[0].value.type, WIDTH);
-    json_object_set_new(line, "val_first", json_real((double)value[0]));
+    (void)line;
+    for (int p = 0; p < PARAMS; p++)
+        host_to_f32(toy->shown[p], toy->param[p].value.data, toy->param[p].value.type, WIDTH);
     return 0;
 }
 
@@ -81,7 +98,7 @@ static void toy_init(struct toy *toy, enum dtype type, enum dtype grads)
 {
     static const char *const name[PARAMS] = {"a.weight", "b.weight", "c.weight", "d.weight"};
 
-    *toy = (struct toy){.bad_at = -1, .noise = 0.01};
+    *toy = (struct toy){.bad_at = never, .bad_from = INT64_MAX, .bad = INFINITY, .noise = 0.01};
     assert_int_equal(device_open(&toy->device, "cpu"), 0);
     assert_int_equal(device_arena_init(&toy->device, &toy->arena, 64 << 10), 0);
     for (int p = 0; p < PARAMS; p++) {
@@ -136,6 +153,7 @@ static int toy_child(enum dtype type, enum dtype grads, const struct train_optio
         int rc;
 
         toy_init(&toy, type, grads);
+        toy.bad_at = child_bad_at;
         if ((rc = toy_run(&toy, o)) != 0 && write(ends[1], err_text(), strlen(err_text()) + 1) < 0)
             rc = ERR_IO;
         _exit(-rc);
@@ -202,24 +220,30 @@ static void only_its_block_backs_off(void **state)
         struct toy toy;
 
         o.scaling = SCALING_BLOCK;
-        o.scale_first = 7;
+        o.scale_first = 8;
         o.save_every = 1;
         toy_init(&toy, DTYPE_F16, DTYPE_F16);
-        toy.bad_at = 10;
+        toy.bad_at = (const int64_t[]){10, -1};
         toy.bad = bad[k];
         assert_int_equal(toy_run(&toy, &o), 0);
         scales_at(run, 10, before);
         scales_at(run, 11, after);
         for (int b = 0; b < BLOCKS; b++)
-            assert_true(fabs(after[b] / before[b] - (b == 1 ? sqrt(0.5) : exp2(0.001))) < 1e-12 ||
-                        (b == 1 && after[b] == 2 * 128)); /* at the lower bound: two micro batches */
-        f = open_file(run, 10, "model");
-        g = open_file(run, 11, "model");
-        for (int p = 0; p < PARAMS; p++) /* the update was left out as a whole */
-            assert_memory_equal(st_find(f, toy.param[p].name)->data, st_find(g, toy.param[p].name)->data,
-                                tensor_bytes(&toy.param[p].value));
-        st_close(f);
-        st_close(g);
+            assert_true(fabs(after[b] / before[b] - (b == 1 ? sqrt(0.5) : exp2(0.001))) < 1e-12);
+        for (int kind = 0; kind < 3; kind++) { /* the update was left out as a whole */
+            f = open_file(run, 10, kind == 0 ? "model" : "state");
+            g = open_file(run, 11, kind == 0 ? "model" : "state");
+            for (int p = 0; p < PARAMS; p++) {
+                char *name = text_printf("%s%s", kind == 0 ? "" : kind == 1 ? "m." : "v.", toy.param[p].name);
+                const struct st_tensor *x = st_find(f, name), *y = st_find(g, name);
+
+                assert_int_equal(x->size, y->size);
+                assert_memory_equal(x->data, y->data, x->size);
+                free(name);
+            }
+            st_close(f);
+            st_close(g);
+        }
         f = open_file(run, 20, "state");
         assert_string_equal(st_meta_get(f, "skipped"), "1");
         assert_string_equal(st_meta_get(f, "applied"), "19");
@@ -233,6 +257,35 @@ static void only_its_block_backs_off(void **state)
         toy_fini(&toy);
         remove_tree(run);
     }
+}
+
+/* Gives up when no scale can help any more: after `rests` divisions of it, 125 updates apart. */
+static void gives_up(enum scaling how, double first, bool bad_loss, int rests)
+{
+    char run[] = "/tmp/armchair-sixteen-XXXXXX", *want = text_printf("update %d: 5 updates in a row skipped", 3 + (rests ? 125 * rests + 1 : 0) + 5);
+    struct train_options o = toy_options(mkdtemp(run), 1000);
+    struct toy toy;
+
+    o.scaling = how;
+    o.scale_first = first;
+    o.save_every = 0;
+    toy_init(&toy, DTYPE_F16, DTYPE_F16);
+    toy.bad_from = 3;
+    toy.bad_loss = bad_loss;
+    assert_int_equal(toy_run(&toy, &o), ERR_FORMAT);
+    if (!strstr(err_text(), want))
+        fail_msg("%s; not %s", err_text(), want);
+    toy_fini(&toy);
+    free(want);
+    remove_tree(run);
+}
+
+static void skips_are_excused_while_a_scale_can_fall(void **state)
+{
+    (void)state;
+    gives_up(SCALING_FIXED, 7, false, 0);
+    gives_up(SCALING_BLOCK, 8, true, 0); /* a scale does nothing for the loss */
+    gives_up(SCALING_BLOCK, 7.9, false, 1); /* one falls at once and once more, to its bound */
 }
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
@@ -276,6 +329,7 @@ static void every_way_learns_and_resumes(void **state)
         struct st_file *f;
 
         o.save_every = 125;
+        child_bad_at = around_a_save; /* the second is within the first one's rest */
         assert_int_equal(toy_child(ways[k].type, ways[k].grads, &o, NULL), 0);
         f = open_file(one, 250, "ema");
         for (int p = 0; p < PARAMS; p++)
@@ -295,6 +349,7 @@ static void every_way_learns_and_resumes(void **state)
         assert_int_equal(toy_child(ways[k].type, ways[k].grads, &o, NULL), 0);
         o.steps = 250;
         assert_int_equal(toy_child(ways[k].type, ways[k].grads, &o, NULL), 0);
+        child_bad_at = never;
         same_file(one, two, "ckpt-00000250/model.safetensors");
         same_file(one, two, "ckpt-00000250/ema.safetensors");
         same_file(one, two, "ckpt-00000250/state.safetensors");
@@ -330,7 +385,93 @@ static void small_updates_are_not_lost(void **state)
     remove_tree(run);
 }
 
+/* Weights that are alike are rounded each with bits of its own. */
+static void parameters_are_rounded_apart(void **state)
+{
+    char run[] = "/tmp/armchair-sixteen-XXXXXX";
+    struct train_options o = way_options(&ways[4], mkdtemp(run), 20);
+    struct toy toy;
+
+    (void)state;
+    o.average = 0;
+    toy_init(&toy, DTYPE_BF16, DTYPE_BF16);
+    toy.noise = 0;
+    toy.alike = true;
+    assert_int_equal(toy_run(&toy, &o), 0);
+    assert_memory_not_equal(toy.param[0].value.data, toy.param[1].value.data, tensor_bytes(&toy.param[0].value));
+    toy_fini(&toy);
+    remove_tree(run);
+}
+
+/* While the loop validates the averages stand in the values' place, rounded to their type; then the values again. */
+static void averages_stand_in(void **state)
+{
+    (void)state;
+    for (int k = 0; k < WAYS; k++) {
+        char run[] = "/tmp/armchair-sixteen-XXXXXX";
+        struct train_options o = way_options(&ways[k], mkdtemp(run), 10);
+        struct st_file *ema, *model;
+        struct toy toy;
+
+        o.validate_every = 1;
+        toy_init(&toy, ways[k].type, ways[k].grads);
+        assert_int_equal(toy_run(&toy, &o), 0);
+        ema = open_file(run, 10, "ema");
+        model = open_file(run, 10, "model");
+        for (int p = 0; p < PARAMS; p++) {
+            const struct param *param = &toy.param[p];
+            float kept[WIDTH], x[WIDTH];
+
+            host_from_f32(kept, param->value.type, st_find(ema, param->name)->data, WIDTH);
+            host_to_f32(x, kept, param->value.type, WIDTH);
+            assert_memory_equal(x, toy.shown[p], sizeof x);
+            assert_int_equal(st_to_f32(x, st_find(model, param->name)), 0);
+            host_from_f32(kept, param->value.type, x, WIDTH);
+            assert_memory_equal(kept, param->value.data, tensor_bytes(&param->value));
+        }
+        st_close(ema);
+        st_close(model);
+        toy_fini(&toy);
+        remove_tree(run);
+    }
+}
+
 /* ---- from one way to another -------------------------------------------------------------------------------------- */
+
+/* What a file says of a parameter, as f32. */
+static void read_kept(float x[WIDTH], const struct st_file *f, const char *prefix, const char *param)
+{
+    char *name = text_printf("%s%s", prefix, param);
+    const struct st_tensor *t = st_find(f, name);
+
+    if (t->type == ST_U16)
+        host_to_f32(x, t->data, prefix[0] == 'm' ? DTYPE_E6M9 : DTYPE_E6M10, WIDTH);
+    else
+        assert_int_equal(st_to_f32(x, t), 0);
+    free(name);
+}
+
+/* Weights and moments are those of the checkpoint before, but for the rounding of both ways. */
+static void carried_over(const char *run, int64_t before, int64_t after)
+{
+    static const char *const param[PARAMS] = {"a.weight", "b.weight", "c.weight", "d.weight"}, *const prefix[] = {"", "m.", "v."};
+
+    for (int kind = 0; kind < 3; kind++) {
+        struct st_file *f = open_file(run, before, kind ? "state" : "model"), *g = open_file(run, after, kind ? "state" : "model");
+
+        for (int p = 0; p < PARAMS; p++) {
+            float x[WIDTH], y[WIDTH];
+
+            read_kept(x, f, prefix[kind], param[p]);
+            read_kept(y, g, prefix[kind], param[p]);
+            for (int i = 0; i < WIDTH; i++)
+                if (fabsf(x[i] - y[i]) > 0x1p-7f * fabsf(x[i]) + 1e-4f)
+                    fail_msg("%s%s[%d]: %g became %g", prefix[kind], param[p], i, (double)x[i], (double)y[i]);
+        }
+        st_close(f);
+        st_close(g);
+    }
+}
 
 static void goes_over_when_asked_to(void **state)
 {
@@ -350,9 +491,15 @@ static void goes_over_when_asked_to(void **state)
                                  ways[from].scaling == ways[to].scaling ? 0 : ERR_MISMATCH);
                 assert_true(!reason[0] || strstr(reason, "--convert goes on"));
             }
+            remove_tree(run);
+            o.output = p.output = mkdtemp(strcpy(run, "/tmp/armchair-sixteen-XXXXXX"));
+            assert_int_equal(toy_child(ways[from].type, ways[from].grads, &o, NULL), 0);
             p.convert = true;
-            p.steps = 40;
+            p.steps = 21;
+            p.lr.peak = p.lr.end = 0; /* an update that leaves weights and moments where they are */
+            p.adam.beta1 = p.adam.beta2 = 0.999999f;
             assert_int_equal(toy_child(ways[to].type, ways[to].grads, &p, reason), 0);
+            carried_over(run, 20, 21);
             remove_tree(run);
         }
 }
@@ -360,8 +507,10 @@ static void goes_over_when_asked_to(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_its_block_backs_off), cmocka_unit_test(every_way_learns_and_resumes),
-        cmocka_unit_test(small_updates_are_not_lost), cmocka_unit_test(goes_over_when_asked_to)};
+        cmocka_unit_test(only_its_block_backs_off), cmocka_unit_test(skips_are_excused_while_a_scale_can_fall),
+        cmocka_unit_test(every_way_learns_and_resumes), cmocka_unit_test(small_updates_are_not_lost),
+        cmocka_unit_test(parameters_are_rounded_apart), cmocka_unit_test(averages_stand_in),
+        cmocka_unit_test(goes_over_when_asked_to)};
 
     par_set_threads(1); /* a pool of threads does not survive fork */
     return cmocka_run_group_tests_name("train_sixteen", tests, NULL, NULL);

@@ -9,12 +9,6 @@
 
 #include <omp.h>
 
-/* Floats of a row that is copied. */
-static int64_t row_room(tensor_in t)
-{
-    return t->type == DTYPE_F32 ? 0 : (t->shape[1] + 15) / 16 * 16;
-}
-
 /* y[v] = x[v] + noise of element first + v, v < count */
 static void add_noise(float *y, const float *x, int64_t count, const struct gumbel *how, uint64_t first)
 {

@@ -11,12 +11,6 @@
 
 enum { ROWS = 64 };
 
-/* Floats of a row that is copied. */
-static int64_t row_room(tensor_in t)
-{
-    return t->type == DTYPE_F32 ? 0 : (t->shape[1] + 15) / 16 * 16;
-}
-
 static float row_mean(const float *x, int64_t n)
 {
     vec s = vec_all(0.0f);

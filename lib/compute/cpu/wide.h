@@ -63,4 +63,10 @@ struct cpu_wide {
 must_check int cpu_widen(struct cpu *cpu, struct cpu_wide *w, int count);
 void cpu_narrow(const struct cpu *cpu, const struct cpu_wide *w, int count);
 
+/* Floats of room for a row of a matrix that is copied; none for one of f32. */
+static inline int64_t row_room(tensor_in t)
+{
+    return t->type == DTYPE_F32 ? 0 : (t->shape[1] + 15) / 16 * 16;
+}
+
 #endif
