@@ -436,6 +436,100 @@ static void averages_stand_in(void **state)
     }
 }
 
+/* ---- in pieces ---------------------------------------------------------------------------------------------------- */
+
+enum { LARGE = (1 << 22) + 300001 }; /* more than averages, checkpoints and loading take at a time */
+
+struct large {
+    struct device device;
+    struct arena arena;
+    struct param param;
+    struct param_table table;
+};
+
+static void large_init(struct large *l, float spread)
+{
+    *l = (struct large){.table = {&l->param, 1}};
+    assert_int_equal(device_open(&l->device, "cpu"), 0);
+    assert_int_equal(device_arena_init(&l->device, &l->arena, 2 * sizeof(float) * LARGE + 128), 0);
+    l->param = (struct param){.name = "x", .block = -1, .value = tensor_f32(NULL, LARGE), .grad = tensor_f32(NULL, LARGE)};
+    l->param.value.data = arena_take(&l->arena, tensor_bytes(&l->param.value));
+    l->param.grad.data = arena_take(&l->arena, tensor_bytes(&l->param.grad));
+    for (int64_t i = 0; i < LARGE; i++)
+        ((float *)l->param.value.data)[i] = spread * (float)i;
+}
+
+static int large_micro(void *self, int64_t t, int64_t first, int64_t count, int64_t total, double *loss)
+{
+    struct large *l = self;
+
+    (void)t, (void)first, (void)count, (void)total;
+    for (int64_t i = 0; i < LARGE; i++)
+        ((float *)l->param.grad.data)[i] = i % 2 ? 1e-3f : -1e-3f;
+    *loss = 1;
+    return 0;
+}
+
+static int large_run(struct large *l, const struct train_options *o)
+{
+    struct train_task task = {.self = l, .params = &l->table, .device = &l->device, .micro = large_micro};
+
+    return train_run(o, &task);
+}
+
+static void large_fini(struct large *l)
+{
+    device_arena_fini(&l->device, &l->arena);
+    device_close(&l->device);
+}
+
+/* In a process of its own: run, and hold what is in memory beside the files.  Exit status 0: the same. */
+static void large_child(struct train_options o, bool resume)
+{
+    int64_t off = 0;
+    struct large l;
+    struct st_file *f;
+    const float *mean;
+    int status;
+
+    if (fork() > 0) {
+        assert_true(wait(&status) > 0 && WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        return;
+    }
+    o.resume = resume;
+    large_init(&l, resume ? 0 : 1e-3f);
+    if (large_run(&l, &o) != 0)
+        _exit(1);
+    f = open_file(o.output, 1, "model");
+    if (memcmp(st_find(f, "x")->data, l.param.value.data, tensor_bytes(&l.param.value)) != 0)
+        _exit(2);
+    st_close(f);
+    f = open_file(o.output, 1, "ema");
+    mean = st_find(f, "x")->data;
+    for (int64_t i = 0; i < LARGE; i++) {
+        float now = ((float *)l.param.value.data)[i];
+
+        off += fabsf(mean[i] - (0.9f * 1e-3f * (float)i + 0.1f * now)) > 1e-6f * fabsf(now) + 1e-6f;
+    }
+    st_close(f);
+    large_fini(&l);
+    _exit(off ? 3 : 0);
+}
+
+static void large_tensors_go_in_pieces(void **state)
+{
+    char run[] = "/tmp/armchair-sixteen-XXXXXX";
+    struct train_options o = toy_options(mkdtemp(run), 1);
+
+    (void)state;
+    o.batch = 1;
+    o.micro = 0;
+    large_child(o, false);
+    large_child(o, true); /* reads it, and has nothing left to do */
+    remove_tree(run);
+}
+
 /* ---- from one way to another -------------------------------------------------------------------------------------- */
 
 /* What a file says of a parameter, as f32. */
@@ -510,6 +604,7 @@ int main(void)
         cmocka_unit_test(only_its_block_backs_off), cmocka_unit_test(skips_are_excused_while_a_scale_can_fall),
         cmocka_unit_test(every_way_learns_and_resumes), cmocka_unit_test(small_updates_are_not_lost),
         cmocka_unit_test(parameters_are_rounded_apart), cmocka_unit_test(averages_stand_in),
+        cmocka_unit_test(large_tensors_go_in_pieces),
         cmocka_unit_test(goes_over_when_asked_to)};
 
     par_set_threads(1); /* a pool of threads does not survive fork */
