@@ -18,6 +18,7 @@
 #include "base/par.h"
 #include "base/rng.h"
 #include "format/run.h"
+#include "run_files.h"
 #include "train/loop.h"
 #include "train/order.h"
 #include "train/state.h"
@@ -117,14 +118,6 @@ static int toy_child(const struct train_options *o, int64_t kill_at)
     return -WEXITSTATUS(status);
 }
 
-static void remove_tree(const char *folder)
-{
-    char *command = text_printf("rm -rf '%s'", folder);
-
-    assert_int_equal(system(command), 0);
-    free(command);
-}
-
 static char *file_of(const char *run, const char *name)
 {
     char *path = text_printf("%s/%s", run, name), *bytes;
@@ -133,14 +126,6 @@ static char *file_of(const char *run, const char *name)
     assert_int_equal(file_read(path, 1 << 20, &bytes, &size), 0);
     free(path);
     return bytes;
-}
-
-static void same_file(const char *a, const char *b, const char *name)
-{
-    char *command = text_printf("cmp '%s/%s' '%s/%s'", a, name, b, name);
-
-    assert_int_equal(system(command), 0);
-    free(command);
 }
 
 static void learns(void **state)

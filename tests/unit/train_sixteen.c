@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "compute/host.h"
 #include "format/run.h"
+#include "run_files.h"
 #include "train/loop.h"
 
 enum { WIDTH = 43, BLOCKS = 3, PARAMS = BLOCKS + 1 };
@@ -167,22 +168,6 @@ static int toy_child(enum dtype type, enum dtype grads, const struct train_optio
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     return -WEXITSTATUS(status);
-}
-
-static void remove_tree(const char *folder)
-{
-    char *command = text_printf("rm -r '%s'", folder);
-
-    assert_int_equal(system(command), 0);
-    free(command);
-}
-
-static void same_file(const char *a, const char *b, const char *name)
-{
-    char *command = text_printf("cmp '%s/%s' '%s/%s'", a, name, b, name);
-
-    assert_int_equal(system(command), 0);
-    free(command);
 }
 
 static struct st_file *open_file(const char *run, int64_t step, const char *name)
