@@ -25,7 +25,7 @@ struct prior_numbers {
     {0, "moments", OPT_CHOICE, "BITS", "how AdamW's moments of the blocks' matrices are kept", &(n).moments, 0, 0, "32|16"}, \
     {0, "recompute", OPT_CHOICE, "PART", "what the backward pass computes again", &(n).recompute, 0, 0, PRIOR_RECOMPUTE},  \
     {0, "grad-scale", OPT_CHOICE, "KIND", "scales of the gradients; auto: block with fp16", &(n).scaling, 0, 0,            \
-     "auto|none|fixed|global|block"},                                                                                      \
+     "auto|" SCALING_NAMES},                                                                                               \
     {0, "scale-first", OPT_REAL, "X", "log2 of a first scale, over micro batches of an update", &(run).scale_first, -60, 60, 0}, \
     {0, "log-blocks", OPT_FLAG, 0, "log the gradients of each residual block", &(run).log_blocks, 0, 0, 0},                \
     {0, "convert", OPT_FLAG, 0, "resume though the checkpoint keeps its numbers otherwise", &(run).convert, 0, 0, 0}
@@ -47,12 +47,11 @@ static struct prior_types prior_numbers_types(const struct prior_numbers *n, con
 
 static enum scaling prior_numbers_scaling(const struct prior_numbers *n)
 {
-    static const char *const names[] = {"none", "fixed", "global", "block"};
     enum scaling how = SCALING_NONE;
 
     if (strcmp(n->scaling, "auto") == 0)
         return strcmp(n->precision, "fp16") == 0 ? SCALING_BLOCK : SCALING_NONE;
-    while (strcmp(n->scaling, names[how]) != 0)
+    while (strcmp(n->scaling, scaling_name(how)) != 0)
         how++;
     return how;
 }

@@ -14,10 +14,10 @@
  * multiplied by the scale.  What is too large for f16 thus shows as infinite or NaN in these, and goes no further.  Forward, a
  * branch's last product is added to the stream from its f32 sums, one rounding to f16 less than in the paper.
  *
- * Memory   one block of the device, planned for n examples; nothing is allocated afterwards.  Of a position and layer are kept,
- *          d = 1 number of the branch's type:  PRIOR_KEEP_ALL 14 d and 2 d floats;  PRIOR_KEEP_MLP 9 d and 2 d floats;
- *          PRIOR_KEEP_STREAM 2 d floats; PRIOR_KEEP_NOTHING nothing.  What is not kept is computed again by the same operations,
- *          so that gradients are the same bytes
+ * Memory   one block of the device, planned for n examples; nothing is allocated afterwards.  Of a position and layer it
+ *          keeps 2 d floats of the stream and, of the branches' type, 14 d numbers (PRIOR_KEEP_ALL), 9 d (PRIOR_KEEP_MLP) or none
+ *          (PRIOR_KEEP_STREAM); PRIOR_KEEP_NOTHING not even the stream.  What a backward pass lacks it computes again by the same
+ *          operations, so that gradients are the same bytes
  * Order    an example's logits do not depend on later tokens; sums over examples in order
  * Source   Ramesh et al. 2021, sections 2.2 and 2.4, figure 4
  */

@@ -12,12 +12,12 @@
 struct block_sum {
     double squares;     /* sum over its gradients, scale taken out */
     int64_t zeros, elements;
-    bool finite;        /* all of them */
 };
 
 struct blocks {
     int count;                /* blocks */
     struct block_sum *block;  /* owned: [count] */
+    bool *finite;             /* owned: [count], all of its gradients are */
     struct block_sum other;   /* parameters of no block */
 };
 

@@ -25,7 +25,6 @@ struct loop {
     struct progress progress;
     struct squares *sums;          /* owned: of each parameter's gradient */
     struct blocks blocks;          /* the last update's gradients */
-    bool *finite;                  /* owned: of each block */
     double norm;                   /* of the last update's gradient */
     int64_t bad_t;                 /* the last update skipped since the last line; -1: none */
     int bad_block;                 /* where it went wrong; -1: in no block */
@@ -199,13 +198,6 @@ static int skip(struct loop *l, double loss)
                    "block %d", l->o->output, s->t + 1, s->skipped_in_row, loss, l->norm, l->bad_block);
 }
 
-static void change_scales(struct loop *l)
-{
-    for (int i = 0; i < l->blocks.count; i++)
-        l->finite[i] = l->blocks.block[i].finite;
-    scales_update(&l->state.scales, l->finite, l->state.t);
-}
-
 static int update(struct loop *l)
 {
     struct train_state *s = &l->state;
@@ -224,7 +216,7 @@ static int update(struct loop *l)
     }
     if (rc != 0)
         return rc;
-    change_scales(l);
+    scales_update(&s->scales, l->blocks.finite, s->t);
     s->t++;
     return average(l);
 }
@@ -388,8 +380,7 @@ static int loop_init(struct loop *l)
         return rc;
     l->state.seed = l->o->seed;
     l->sums = calloc((size_t)l->task->params->count + 1, sizeof *l->sums);
-    l->finite = calloc((size_t)l->blocks.count + 1, sizeof *l->finite);
-    return l->sums && l->finite ? 0 : err_set(ERR_NOMEM, "no memory for sums of gradients");
+    return l->sums ? 0 : err_set(ERR_NOMEM, "no memory for sums of gradients");
 }
 
 static void loop_fini(struct loop *l)
@@ -397,7 +388,6 @@ static void loop_fini(struct loop *l)
     state_fini(&l->state);
     blocks_fini(&l->blocks);
     free(l->sums);
-    free(l->finite);
 }
 
 int train_run(const struct train_options *o, const struct train_task *task)

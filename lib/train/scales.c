@@ -7,6 +7,13 @@
 #define GROWTH (1.0 / 1000) /* of log2, an update */
 #define REST 125            /* updates between two divisions */
 
+const char *scaling_name(enum scaling how)
+{
+    static const char *const names[] = {"none", "fixed", "global", "block"};
+
+    return names[how];
+}
+
 int scales_init(struct scales *s, enum scaling how, int blocks, double unit, double first)
 {
     *s = (struct scales){.how = how, .blocks = blocks, .unit = unit};

@@ -24,6 +24,9 @@
 #include "base/err.h"
 
 enum scaling { SCALING_NONE, SCALING_FIXED, SCALING_GLOBAL, SCALING_BLOCK };
+#define SCALING_NAMES "none|fixed|global|block" /* in this order */
+
+const char *scaling_name(enum scaling how);
 
 /* log2 of a scale over M: at the start, and its bounds */
 #define SCALES_FIRST 13

@@ -15,8 +15,6 @@
 
 #define FORMAT "armchair-state 2" /* 1: no text about how numbers are kept, all of them f32 */
 
-static const char *const scaling_name[] = {"none", "fixed", "global", "block"};
-
 /* How the weights of a table are kept, as the state's metadata says it. */
 static const char *kept_as(const struct train_state *s)
 {
@@ -172,7 +170,7 @@ static int save_state(struct train_state *s, const char *folder)
         {"format", FORMAT}, {"step", text[STEP]}, {"applied", text[APPLIED]}, {"skipped", text[SKIPPED]},
         {"skipped_in_row", text[SKIPPED_IN_ROW]}, {"loss_sum", text[LOSS_SUM]}, {"loss_count", text[LOSS_COUNT]},
         {"seed", text[SEED]}, {"weights", kept_as(s)}, {"moments", s->how.narrow_moments ? "16" : "32"},
-        {"scaling", scaling_name[s->how.scaling]}};
+        {"scaling", scaling_name(s->how.scaling)}};
     struct list l;
     int rc = list_init(&l, s->device, 2 * s->params->count + 2);
 
@@ -347,7 +345,7 @@ static int load_scales(struct train_state *s, const struct st_file *f)
     const struct st_tensor *value, *divided;
     int rc;
 
-    if (count == 0 || s->how.scaling == SCALING_FIXED || !scaling || strcmp(scaling, scaling_name[s->how.scaling]) != 0)
+    if (count == 0 || s->how.scaling == SCALING_FIXED || !scaling || strcmp(scaling, scaling_name(s->how.scaling)) != 0)
         return 0;
     if ((rc = find_tensor(&value, f, "", "scale.value", 1, &count)) != 0 ||
         (rc = find_tensor(&divided, f, "", "scale.divided", 1, &count)) != 0)
@@ -375,7 +373,7 @@ static int load_state(struct train_state *s, const struct st_file *f)
         return err_set(ERR_MISMATCH, "the run was started with --seed %s, not %" PRIu64, seed ? seed : "?", s->seed);
     if ((rc = check_kept(s, f, "weights", kept_as(s))) != 0 ||
         (rc = check_kept(s, f, "moments", s->how.narrow_moments ? "16" : "32")) != 0 ||
-        (rc = check_kept(s, f, "scaling", scaling_name[s->how.scaling])) != 0)
+        (rc = check_kept(s, f, "scaling", scaling_name(s->how.scaling))) != 0)
         return rc;
     s->t = meta_number(f, "step");
     s->applied = meta_number(f, "applied");

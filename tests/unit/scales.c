@@ -114,7 +114,7 @@ static void sums_by_block_without_the_scales(void **state)
     assert_int_equal(b.block[0].zeros, 2);
     assert_int_equal(b.block[0].elements, 20);
     near(b.other.squares, 9);
-    assert_true(b.other.finite && b.block[0].finite && !b.block[1].finite && !b.block[2].finite);
+    assert_true(b.finite[0] && !b.finite[1] && !b.finite[2]);
     assert_false(isfinite(blocks_norm(&b)));
     assert_int_equal(blocks_first_bad(&b), 2); /* the backward pass comes there first */
     params.count = 3;

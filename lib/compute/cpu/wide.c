@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* wide.c -- conversions: f16 by the processor's own instructions, the others by bits16.h in loops that vectorise.  Whole tensors
+/* wide.c -- conversions: f16 by the processor's own instructions, the others by host.h in loops that vectorise.  Whole tensors
  * in blocks of PAR_BLOCK elements. */
 #include "compute/cpu/wide.h"
 
 #include <string.h>
 
-#include "base/bits16.h"
 #include "base/par.h"
 #include "compute/cpu/vec.h"
+#include "compute/host.h"
 
 /* ---- runs of numbers ------------------------------------------------------------------------------------------------- */
 
@@ -67,40 +67,18 @@ static void narrow_f16(uint16_t *to, const float *from, int64_t n)
 
 void cpu_to_f32(float *to, const void *from, enum dtype type, int64_t n)
 {
-    const uint16_t *x = from;
-
     if (type == DTYPE_F16)
-        widen_f16(to, x, n);
-    else if (type == DTYPE_BF16)
-        for (int64_t i = 0; i < n; i++)
-            to[i] = bf16_to_f32(x[i]);
-    else if (type == DTYPE_E6M9)
-        for (int64_t i = 0; i < n; i++)
-            to[i] = e6m9_to_f32(x[i]);
-    else if (type == DTYPE_E6M10)
-        for (int64_t i = 0; i < n; i++)
-            to[i] = e6m10_to_f32(x[i]);
+        widen_f16(to, from, n);
     else
-        memcpy(to, from, (size_t)n * sizeof *to);
+        host_to_f32(to, from, type, n);
 }
 
 void cpu_from_f32(void *to, const float *from, enum dtype type, int64_t n)
 {
-    uint16_t *y = to;
-
     if (type == DTYPE_F16)
-        narrow_f16(y, from, n);
-    else if (type == DTYPE_BF16)
-        for (int64_t i = 0; i < n; i++)
-            y[i] = bf16_from_f32(from[i]);
-    else if (type == DTYPE_E6M9)
-        for (int64_t i = 0; i < n; i++)
-            y[i] = e6m9_from_f32(from[i]);
-    else if (type == DTYPE_E6M10)
-        for (int64_t i = 0; i < n; i++)
-            y[i] = e6m10_from_f32(from[i]);
+        narrow_f16(to, from, n);
     else
-        memcpy(to, from, (size_t)n * sizeof *from);
+        host_from_f32(to, type, from, n);
 }
 
 /* ---- whole tensors --------------------------------------------------------------------------------------------------- */
